@@ -1,0 +1,98 @@
+# `make help` lists the targets. Everything is installed into .venv/, nothing outside the repository.
+#
+#   PYTHON=python3.12   the Python to make .venv with (default: the first suitable one found)
+#   PYTEST_ARGS="..."   more options for pytest, e.g. PYTEST_ARGS="-k parity --durations=10"
+#   PORT=8000           where `make serve` listens
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install book book-force test lint format notebooks constraints serve clean distclean
+
+PY    := .venv/bin/python
+ENV   := .venv/.installed
+SITE  := _build/html/index.html
+PORT  ?= 8000
+PYTEST_ARGS ?=
+
+# TensorFlow prints time-stamped notices when it is imported; these two settings silence them, so
+# that stored notebook outputs and the pages are the same from run to run.
+export TF_CPP_MIN_LOG_LEVEL := 3
+export TF_ENABLE_ONEDNN_OPTS := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# -W: a warning fails the build; -n: so does a reference that leads nowhere; --keep-going: show all.
+BUILD := .venv/bin/jupyter-book build . -W -n --keep-going
+# After a build with warnings Sphinx takes the pages for read and would find nothing wrong with them
+# next time. Without its records every build reads every page, and tells of the same faults again.
+FORGET := rm -rf _build/.doctrees
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 - \2/p' Makefile
+
+install: $(ENV) ## create .venv and install everything with the pinned versions
+
+# Written last, so an interrupted installation is taken up again. TensorFlow has no build for
+# Python 3.14 and later, hence the upper bound.
+$(ENV): pyproject.toml requirements.txt constraints.txt
+	@set -e; \
+	suitable() { "$$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; }; \
+	if ! { suitable $(PY) && $(PY) -m pip --version >/dev/null 2>&1; }; then \
+	    found=; \
+	    for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3.10 python3); do \
+	        if suitable "$$python"; then found=$$python; break; fi; \
+	    done; \
+	    if [ -z "$$found" ]; then \
+	        echo "saebook needs Python 3.10 to 3.13 (3.11 is the one it is tested with)." >&2; \
+	        echo "Found: $$($(or $(PYTHON),python3) --version 2>&1). Name another with: make PYTHON=/path/to/python3.11" >&2; \
+	        exit 1; \
+	    fi; \
+	    echo "Creating .venv with $$("$$found" --version)"; \
+	    "$$found" -m venv --clear .venv; \
+	fi
+	@echo "Installing the pinned packages; the first time takes a few minutes"
+	@$(PY) -m pip install --quiet -r requirements.txt -c constraints.txt
+	@touch $@
+
+book: $(ENV) ## build the book; pages that have not changed are not run again
+	@$(PY) scripts/drop_stale_build.py
+	$(BUILD) || { $(FORGET); exit 1; }
+	@echo "The book is in $(CURDIR)/$(SITE): open that file in a browser, or run 'make serve'."
+
+book-force: $(ENV) ## build the book from nothing, running every cell, as CI does
+	@rm -rf _build
+	@$(MAKE) --no-print-directory book
+
+# The tests of the site (tests/site) look at the book as last built, and are skipped with the reason
+# when there is none. nbval runs each notebook and compares its outputs with the stored ones.
+test: $(ENV) lint ## check the style, run all tests, run all notebooks and compare their outputs
+	$(PY) -m pytest tests notebooks --nbval --nbval-current-env --nbval-cell-timeout=600 \
+	    --nbval-sanitize-with tests/nbval_sanitize.cfg $(PYTEST_ARGS)
+
+lint: $(ENV) ## check the style and the format of the code
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+format: $(ENV) ## mend what ruff can mend by itself
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+notebooks: $(ENV) ## write notebooks/*.ipynb anew from book/*.md
+	$(PY) scripts/export_notebooks.py
+
+constraints: $(ENV) ## upgrade every package in .venv and write constraints.txt
+	$(PY) -m pip install --upgrade --upgrade-strategy eager -r requirements.txt
+	$(PY) scripts/pin.py > constraints.new
+	mv constraints.new constraints.txt
+	@touch $(ENV)
+
+serve: $(ENV) ## show the book at http://localhost:8000 (PORT=...); builds it if there is none
+	@test -f $(SITE) || $(MAKE) --no-print-directory book
+	@echo "http://localhost:$(PORT) shows the book; Ctrl-C ends it."
+	@$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+clean: ## remove the built book and all caches, keep .venv
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov dist
+	find . -name .venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+distclean: clean ## remove .venv as well
+	rm -rf .venv
