@@ -1,8 +1,8 @@
 """Show neighbouring code cells tagged ``tab-torch`` and ``tab-tf`` as one set of tabs.
 
-Tabs inside a chapter's text would not be executed by MyST-NB. So the cells stay ordinary cells, one after the other,
-in the notebook and in the kernel; only the page changes. All sets of a page switch together, and sphinx-design
-remembers the choice from page to page.
+MyST-NB does not execute cells that are written inside a tab. So they stay ordinary cells, one after
+the other, in the notebook and in the kernel; only the page changes. All sets of a page switch
+together, and sphinx-design remembers the choice from page to page.
 """
 
 from docutils import nodes
@@ -20,7 +20,9 @@ def framework_of(node):
 
 def component(name, *children, **attributes):
     """A node as sphinx-design's own directives make it; its transform writes the HTML."""
-    return nodes.container("", *children, is_div=True, design_component=name, classes=[f"sd-{name}"], **attributes)
+    return nodes.container(
+        "", *children, is_div=True, design_component=name, classes=[f"sd-{name}"], **attributes
+    )
 
 
 def tab_set(cells):

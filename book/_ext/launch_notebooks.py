@@ -1,6 +1,6 @@
 """Point the Colab and Binder buttons at notebooks/NAME.ipynb instead of book/NAME.md.
 
-Neither service can run a Markdown chapter; the notebooks are written by scripts/export_notebooks.py.
+Neither service can run a Markdown chapter; scripts/export_notebooks.py writes the notebooks.
 """
 
 from pathlib import Path, PurePosixPath
@@ -19,5 +19,7 @@ def use_notebook(app, pagename, templatename, context, doctree):
 
 
 def setup(app):
-    app.connect("html-page-context", use_notebook, priority=502)  # the theme adds its buttons at 501
+    app.connect(
+        "html-page-context", use_notebook, priority=502
+    )  # the theme adds its buttons at 501
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,7 +1,7 @@
 """Serve MathJax from the site itself, so that formulas are typeset without a network.
 
-The package sphinx-mathjax-offline carries MathJax 3 (Apache License 2.0), 24 MB of it. One file is enough:
-all of TeX, with SVG output, which needs no fonts.
+The package sphinx-mathjax-offline carries MathJax 3 (Apache License 2.0), 24 MB of it. One file is
+enough: all of TeX, with SVG output, which needs no fonts.
 """
 
 from importlib.resources import files
