@@ -2,8 +2,8 @@
 
 Blocks (directives, labelled equations, targets, comments) are found by MyST's own parser, since
 they nest; roles and links by one regular expression, since the parser does not say where in a line
-they stand. Numbers of exercises, figures and equations are those of the site. Whatever has no plain form
-here is an error, so that no reader meets raw MyST.
+they stand. Numbers of exercises, figures and equations are those of the site. Whatever has no plain
+form here is an error, so that no reader meets raw MyST.
 """
 
 import os
