@@ -1,0 +1,10 @@
+"""Sparse autoencoders, the same in NumPy, PyTorch and TensorFlow.
+
+``import saebook`` loads neither framework; import from `saebook.pytorch` or `saebook.tensorflow`.
+"""
+
+from saebook.config import KL, L1, SAEConfig, TrainConfig
+from saebook.data import mnist
+
+__version__ = "0.1.0"
+__all__ = ["KL", "L1", "SAEConfig", "TrainConfig", "mnist"]

@@ -1,0 +1,70 @@
+"""Checks of arrays that come from a user: one clear sentence for each kind of mistake."""
+
+import numpy as np
+
+from saebook.reference import parameter_shapes
+
+
+def check_width(x, width, name):
+    """Raise ValueError unless ``x``, an array or tensor, has the shape (any, `width`)."""
+    if len(x.shape) != 2 or x.shape[1] != width:
+        raise ValueError(
+            f"{name} must have shape (n_samples, {width}) to suit the model, got {tuple(x.shape)}."
+        )
+
+
+def check_samples(config, x, name, dtype):
+    """The samples as a C-ordered array ``(n_samples, n_features)`` of `dtype`.
+
+    Raises
+    ------
+    ValueError
+        If the array is not numeric, holds integers, is not two-dimensional, is empty, has another
+        width than the model, holds NaN or infinity, or leaves [0, 1] where the error is binary
+        cross-entropy.
+    """
+    x = np.asarray(x)
+    if x.dtype.kind in "iub":
+        raise ValueError(
+            f"{name} must hold floating-point numbers, got {x.dtype}; divide 8-bit images by 255."
+        )
+    if x.dtype.kind != "f":
+        raise ValueError(f"{name} must hold real numbers, got an array of {x.dtype}.")
+    check_width(x, config.n_features, name)
+    if len(x) == 0:
+        raise ValueError(f"{name} must hold at least one sample, got shape {x.shape}.")
+    x = np.ascontiguousarray(x, dtype=dtype)
+    if not np.isfinite(x).all():
+        bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
+        raise ValueError(
+            f"{name} must be finite, got NaN or infinity in {len(bad)} sample(s), "
+            f"the first of them number {bad[0]}."
+        )
+    if config.reconstruction == "bce" and (x.min() < 0 or x.max() > 1):
+        raise ValueError(
+            f"{name} must lie in [0, 1] when reconstruction is 'bce', "
+            f"got values from {x.min():g} to {x.max():g}."
+        )
+    return x
+
+
+def check_params(config, params):
+    """The parameters as arrays, in the reference's order.
+
+    Raises
+    ------
+    ValueError
+        If a name is missing or unknown, or a shape or value is wrong.
+    """
+    shapes = parameter_shapes(config)
+    if set(params) != set(shapes):
+        raise ValueError(f"params must have the keys {list(shapes)}, got {sorted(params)}.")
+    params = {name: np.asarray(params[name]) for name in shapes}
+    for name, shape in shapes.items():
+        if params[name].shape != shape:
+            raise ValueError(
+                f"params[{name!r}] must have shape {shape}, got {params[name].shape}."
+            )
+        if not np.isfinite(params[name]).all():
+            raise ValueError(f"params[{name!r}] must be finite, got NaN or infinity.")
+    return params

@@ -1,0 +1,150 @@
+"""Measures of reconstruction and of sparsity, in NumPy.
+
+Sparsity has two senses. Per sample (population): few latents are active for one sample; measure
+along ``axis=1`` of a code ``(n_samples, n_latents)``. Per unit (lifetime): one latent is active for
+few samples; measure along ``axis=0``.
+"""
+
+import numpy as np
+
+
+def _matrix(a, name):
+    a = np.asarray(a)
+    if a.ndim != 2 or a.size == 0:
+        raise ValueError(f"{name} must be a non-empty two-dimensional array, got shape {a.shape}.")
+    if a.dtype.kind != "f" or not np.isfinite(a).all():
+        raise ValueError(f"{name} must hold finite floating-point numbers, got {a.dtype}.")
+    return a
+
+
+def _pair(x, x_hat):
+    x, x_hat = _matrix(x, "x"), _matrix(x_hat, "x_hat")
+    if x.shape != x_hat.shape:
+        raise ValueError(f"x_hat must have the shape of x, {x.shape}, got {x_hat.shape}.")
+    return x, x_hat
+
+
+def reconstruction_error(x, x_hat):
+    """Squared error of each sample, summed over features.
+
+    Parameters
+    ----------
+    x, x_hat : array (n_samples, n_features)
+
+    Returns
+    -------
+    ndarray (n_samples,)
+    """
+    x, x_hat = _pair(x, x_hat)
+    return np.sum((x - x_hat) ** 2, axis=1)
+
+
+def fvu(x, x_hat):
+    """Fraction of variance unexplained: squared error over squared distance from the mean sample.
+
+    Both sums run over the whole array, so that the mean sample scores 1 and a perfect
+    reconstruction 0, however the data were cut into batches.
+
+    Parameters
+    ----------
+    x, x_hat : array (n_samples, n_features)
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or all samples are equal, so that there is no variance to explain.
+    """
+    x, x_hat = _pair(x, x_hat)
+    total = np.sum((x - x.mean(axis=0, dtype=np.float64)) ** 2)
+    if total == 0:
+        raise ValueError(f"x must hold at least two different samples, got {len(x)} equal ones.")
+    return float(np.sum(reconstruction_error(x, x_hat), dtype=np.float64) / total)
+
+
+def l0(z, threshold=0.0):
+    """Mean number of latents per sample whose activation is above a threshold.
+
+    Parameters
+    ----------
+    z : array (n_samples, n_latents)
+    threshold : float
+        Sigmoid codes are never 0: give `SAEConfig.active_above`.
+
+    Returns
+    -------
+    float
+    """
+    return float((_matrix(z, "z") > threshold).sum(axis=1).mean())
+
+
+def dead_features(z, threshold=0.0):
+    """Which latents are above a threshold for no sample at all.
+
+    Parameters
+    ----------
+    z : array (n_samples, n_latents)
+    threshold : float
+
+    Returns
+    -------
+    ndarray of bool (n_latents,)
+    """
+    return ~(_matrix(z, "z") > threshold).any(axis=0)
+
+
+def hoyer(z, axis):
+    r"""Hoyer's sparseness: 0 if all entries are equal in size, 1 if one alone is not zero.
+
+    .. math:: \frac{\sqrt n - \|z\|_1 / \|z\|_2}{\sqrt n - 1}
+
+    Hoyer (2004), section 3.1.
+
+    Parameters
+    ----------
+    z : array (n_samples, n_latents)
+    axis : {0, 1}
+        1 for the sparseness of each sample's code, 0 for that of each latent over the samples.
+
+    Returns
+    -------
+    ndarray (n_samples,) or (n_latents,)
+        NaN where all entries are zero: silence is neither sparse nor dense.
+    """
+    z = np.abs(_matrix(z, "z").astype(np.float64))
+    n = _length(z, axis)
+    norm = np.sqrt((z**2).sum(axis=axis))
+    ratio = np.divide(z.sum(axis=axis), norm, out=np.full(norm.shape, np.nan), where=norm > 0)
+    return (np.sqrt(n) - ratio) / (np.sqrt(n) - 1)
+
+
+def treves_rolls(z, axis):
+    r"""Sparseness after Treves & Rolls (1991), on the scale of Vinje & Gallant (2000).
+
+    .. math:: \frac{1 - a}{1 - 1/n}, \qquad a = \frac{(\sum z / n)^2}{\sum z^2 / n}
+
+    0 if all entries are equal, 1 if one alone is not zero. For non-negative codes.
+
+    Parameters and return value are those of `hoyer`.
+    """
+    z = _matrix(z, "z").astype(np.float64)
+    n = _length(z, axis)
+    if z.min() < 0:
+        raise ValueError(f"z must not be negative for treves_rolls, got {z.min():g}.")
+    power = (z**2).mean(axis=axis)
+    a = np.divide(z.mean(axis=axis) ** 2, power, out=np.full(power.shape, np.nan), where=power > 0)
+    return (1 - a) / (1 - 1 / n)
+
+
+def _length(z, axis):
+    if axis not in (0, 1):
+        raise ValueError(f"axis must be 0 (per latent) or 1 (per sample), got {axis!r}.")
+    if z.shape[axis] < 2:
+        raise ValueError(
+            f"z must have at least 2 entries along axis {axis} to be sparse or not, "
+            f"got shape {z.shape}."
+        )
+    return z.shape[axis]

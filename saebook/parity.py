@@ -1,0 +1,103 @@
+"""The parity ledger: how far each framework is from the float64 NumPy reference.
+
+Five quantities are compared, for every combination of options: the reconstruction (``forward``),
+each term of the ``loss``, each parameter's ``gradient``, and all parameters after training with
+``fit`` (``weights``).
+"""
+
+from functools import lru_cache
+from importlib import import_module
+from itertools import product
+
+import numpy as np
+
+from saebook import reference
+from saebook.config import KL, L1, SAEConfig, TrainConfig
+
+FRAMEWORKS = ("pytorch", "tensorflow")
+TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
+QUANTITIES = ("forward", "loss", "gradient", "weights")
+N_SAMPLES, N_FEATURES, N_LATENTS, SEED = 100, 12, 8, 2
+TRAINING = TrainConfig(epochs=125, batch_size=32, learning_rate=1e-3, seed=1)  # 500 steps
+
+
+def samples():
+    """The ledger's data: ``(100, 12)`` numbers in [0, 1), always the same."""
+    return np.random.default_rng(0).random((N_SAMPLES, N_FEATURES))
+
+
+def configs():
+    """Every allowed combination of the options, as a list of `SAEConfig`."""
+    kinds = (None, L1(0.1), KL(rho=0.1, beta=0.5))
+    outputs = (("linear", "squared_error"), ("sigmoid", "squared_error"), ("sigmoid", "bce"))
+    return [
+        SAEConfig(
+            N_FEATURES, N_LATENTS, activation, output, error, kind, tied, unit_norm, weight_decay
+        )
+        for kind, activation, (output, error), tied, unit_norm, weight_decay in product(
+            kinds, ("sigmoid", "relu", "linear"), outputs, (False, True), (False, True), (0.0, 0.01)
+        )
+        if activation == "sigmoid" or not isinstance(kind, KL)
+    ]
+
+
+def relative_difference(a, b):
+    """Euclidean norm of ``a - b`` over that of ``b``; 0 if the two are equal, zeros included."""
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    distance = np.linalg.norm(a - b)
+    return float(distance / np.linalg.norm(b)) if distance else 0.0
+
+
+def _worst(found, expected):
+    return max(relative_difference(found[name], expected[name]) for name in expected)
+
+
+def compare(framework, config, dtype="float64", train_config=TRAINING):
+    """Relative differences of one framework from the reference, for one configuration.
+
+    Parameters
+    ----------
+    framework : {"pytorch", "tensorflow"}
+    config : SAEConfig
+    dtype : {"float64", "float32"}
+    train_config : TrainConfig
+
+    Returns
+    -------
+    dict of str to float
+        The largest relative difference of each of the four `QUANTITIES`.
+    """
+    package = import_module(f"saebook.{framework}")
+    model = package.SparseAutoencoder(config, SEED, dtype, device="cpu")
+    x = samples().astype(dtype)
+    batch = _tensor(framework, x)
+    found = {
+        "forward": {"x_hat": package.reconstruct(model, x)},
+        "loss": {name: _number(term) for name, term in package.loss_terms(model, batch).items()},
+        "gradient": package.gradients(model, batch),
+    }
+    package.fit(model, x, train_config)
+    found["weights"] = model.to_numpy()
+    expected = _expected(config, train_config)
+    return {name: _worst(found[name], expected[name]) for name in QUANTITIES}
+
+
+@lru_cache(maxsize=256)
+def _expected(config, train_config):
+    x, params = samples(), reference.init_params(config, SEED)
+    return {
+        "forward": {"x_hat": reference.decode(config, params, reference.encode(config, params, x))},
+        "loss": reference.loss_terms(config, params, x),
+        "gradient": reference.gradients(config, params, x),
+        "weights": reference.fit(config, params, x, train_config),
+    }
+
+
+def _tensor(framework, x):
+    if framework == "pytorch":
+        return import_module("torch").as_tensor(x)
+    return import_module("tensorflow").convert_to_tensor(x)
+
+
+def _number(scalar):
+    return float(scalar.detach() if hasattr(scalar, "detach") else scalar)

@@ -1,0 +1,14 @@
+"""The sparse autoencoder in PyTorch. `saebook.tensorflow` has the same names."""
+
+try:
+    import torch  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "saebook.pytorch needs PyTorch, which is not installed: pip install 'saebook[torch]'."
+    ) from error
+
+from saebook.pytorch.losses import gradients, loss_terms
+from saebook.pytorch.model import SparseAutoencoder
+from saebook.pytorch.training import encode, fit, reconstruct
+
+__all__ = ["SparseAutoencoder", "encode", "fit", "gradients", "loss_terms", "reconstruct"]

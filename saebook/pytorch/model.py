@@ -1,0 +1,139 @@
+"""The model: a plain `torch.nn.Module`."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from saebook.checks import check_params, check_width
+from saebook.reference import init_params
+
+_ACTIVATIONS = {"sigmoid": torch.sigmoid, "relu": torch.relu, "linear": lambda a: a}
+
+
+def pick_device(device="auto"):
+    """The device called `device`: "auto" takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the device is unknown or this machine does not have it.
+    """
+    found = [
+        name
+        for name, present in (
+            ("cuda", torch.cuda.is_available()),
+            ("mps", torch.backends.mps.is_available()),
+            ("cpu", True),
+        )
+        if present
+    ]
+    if device == "auto":
+        return torch.device(found[0])
+    kind, _, index = str(device).partition(":")
+    if kind not in found or not (index == "" or index.isdigit()):
+        raise ValueError(
+            f"device must be 'auto' or one that PyTorch finds here ({', '.join(found)}), "
+            f"got {device!r}."
+        )
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device must be below cuda:{torch.cuda.device_count()} on this machine, got {device!r}."
+        )
+    return torch.device(device)
+
+
+class SparseAutoencoder(nn.Module):
+    """One hidden layer: ``z = f(x W_enc + b_enc)``, ``x_hat = g(z W_dec + b_dec)``.
+
+    Parameters
+    ----------
+    config : SAEConfig
+        Sizes, functions f and g, and the objective.
+    seed : int >= 0
+        Seed of the initial weights, which are the same in every framework.
+    dtype : {"float32", "float64"}
+    device : str
+        "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:1", "mps".
+
+    Attributes
+    ----------
+    W_enc, b_enc, W_dec, b_dec : torch.nn.Parameter
+        Shapes ``(n_features, n_latents)``, ``(n_latents,)``, ``(n_latents, n_features)``,
+        ``(n_features,)``. A tied model has no ``W_dec``; read `dictionary`.
+
+    Raises
+    ------
+    ValueError
+        If the dtype or the device is not to be had.
+    """
+
+    def __init__(self, config, seed=0, dtype="float32", device="auto"):
+        super().__init__()
+        if dtype not in ("float32", "float64"):
+            raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
+        device = pick_device(device)
+        if device.type == "mps" and dtype == "float64":
+            raise ValueError("dtype must be 'float32' on Apple's MPS, got 'float64'.")
+        self.config = config
+        self.product_dtype = None  # dtype of matrix products, if not the parameters' own
+        for name, value in init_params(config, seed).items():
+            value = torch.tensor(value, dtype=getattr(torch, dtype), device=device)
+            self.register_parameter(name, nn.Parameter(value))
+
+    @property
+    def dtype(self):
+        """Name of the parameters' dtype, "float32" or "float64"."""
+        return str(self.b_dec.dtype).removeprefix("torch.")
+
+    @property
+    def device(self):
+        """Where the parameters live."""
+        return self.b_dec.device
+
+    @property
+    def dictionary(self):
+        """Decoder weights ``(n_latents, n_features)``, one row per latent."""
+        return self.W_enc.T if self.config.tied else self.W_dec
+
+    def _affine(self, x, weight, bias):
+        if self.product_dtype is None:
+            return torch.addmm(bias, x, weight)
+        product = x.to(self.product_dtype) @ weight.to(self.product_dtype)
+        return product.to(bias.dtype) + bias
+
+    def encode(self, x):
+        """Code ``z (n_samples, n_latents)`` of a tensor ``x (n_samples, n_features)``."""
+        check_width(x, self.config.n_features, "x")
+        return _ACTIVATIONS[self.config.activation](self._affine(x, self.W_enc, self.b_enc))
+
+    def decode_logits(self, z):
+        """Decoder pre-activation ``(n_samples, n_features)`` of a code."""
+        check_width(z, self.config.n_latents, "z")
+        return self._affine(z, self.dictionary, self.b_dec)
+
+    def decode(self, z):
+        """Reconstruction ``x_hat (n_samples, n_features)`` of a code."""
+        return _ACTIVATIONS[self.config.output](self.decode_logits(z))
+
+    def forward(self, x):
+        """Reconstruction ``x_hat`` of a tensor ``x``, both ``(n_samples, n_features)``."""
+        return self.decode(self.encode(x))
+
+    @torch.no_grad()
+    def normalize_decoder(self):
+        """Scale every dictionary row to Euclidean norm 1, in place."""
+        weight, axis = (self.W_enc, 0) if self.config.tied else (self.W_dec, 1)
+        norm = torch.sqrt(torch.sum(weight**2, dim=axis, keepdim=True))
+        weight.copy_(weight / torch.clamp(norm, min=torch.finfo(weight.dtype).tiny))
+
+    def to_numpy(self):
+        """Copy of the parameters: dict of name to NumPy array, in the reference's order."""
+        return {name: np.array(p.detach().cpu()) for name, p in self.named_parameters()}
+
+    @torch.no_grad()
+    def from_numpy(self, params):
+        """Set the parameters from a dict of name to array; returns the model."""
+        for name, value in check_params(self.config, params).items():
+            parameter = getattr(self, name)
+            parameter.copy_(torch.as_tensor(value, dtype=parameter.dtype))
+        return self

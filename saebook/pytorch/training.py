@@ -1,0 +1,150 @@
+"""Training, and reading a trained model: NumPy arrays in, NumPy arrays out."""
+
+import numpy as np
+import torch
+from tqdm.auto import trange
+
+from saebook.checks import check_samples
+from saebook.config import TrainConfig
+from saebook.metrics import dead_features, fvu, l0
+from saebook.pytorch.losses import loss_terms
+from saebook.reference import epoch_order
+
+
+def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
+    """Train a model in place by mini-batch Adam.
+
+    Parameters
+    ----------
+    model : SparseAutoencoder
+    x : array (n_samples, n_features)
+        Training samples. They are copied to the model's device once.
+    train_config : TrainConfig
+    x_val : array (n_val_samples, n_features), optional
+        Validation samples, looked at after every epoch, all at once.
+    progress : bool, optional
+        Whether to show a progress bar; by default on terminals only.
+
+    Returns
+    -------
+    dict of str to list of float
+        One value per epoch. Means over the epoch's samples while the weights move: the terms
+        ``reconstruction``, ``sparsity``, ``weight_decay``, their sum ``loss``, and ``l0``, the
+        active latents per sample; ``dead`` counts the latents active for no sample of the epoch.
+        With `x_val`, the same after the epoch as ``val_...``, and ``val_fvu``.
+
+    Raises
+    ------
+    ValueError
+        If an array does not suit the model, or mixed precision is asked of a float64 model.
+    FloatingPointError
+        If the loss stops being finite.
+    """
+    if train_config.mixed_precision and model.dtype != "float32":
+        raise ValueError(f"mixed_precision needs a model of dtype float32, got {model.dtype}.")
+    x = torch.as_tensor(check_samples(model.config, x, "x", model.dtype), device=model.device)
+    if x_val is not None:
+        x_val = check_samples(model.config, x_val, "x_val", model.dtype)
+    optimizer = torch.optim.Adam(
+        model.parameters(),
+        lr=train_config.learning_rate,
+        betas=(train_config.beta_1, train_config.beta_2),
+        eps=train_config.epsilon,
+        fused=True,
+    )
+
+    def step(rows):
+        batch = x[rows]
+        z = model.encode(batch)
+        terms = loss_terms(model, batch, z)
+        optimizer.zero_grad()
+        terms["loss"].backward()
+        optimizer.step()
+        if model.config.unit_norm:
+            model.normalize_decoder()
+        with torch.no_grad():
+            active = z > model.config.active_above
+            fired.logical_or_(torch.any(active, dim=0))
+            values = [*terms.values(), torch.sum(active) / len(rows)]
+            sums.add_(torch.stack(values).detach(), alpha=len(rows))
+
+    history = {}
+    model.product_dtype = torch.bfloat16 if train_config.mixed_precision else None
+    try:
+        hide = None if progress is None else not progress
+        for epoch in trange(train_config.epochs, desc="training", unit="epoch", disable=hide):
+            fired = torch.zeros(model.config.n_latents, dtype=torch.bool, device=model.device)
+            sums = torch.zeros(5, dtype=x.dtype, device=model.device)
+            order = torch.as_tensor(
+                epoch_order(len(x), train_config.seed, epoch), device=model.device
+            )
+            for rows in torch.split(order, train_config.batch_size):
+                step(rows)
+            names = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
+            row = dict(zip(names, (sums / len(x)).tolist(), strict=True))
+            row["dead"] = int(torch.sum(~fired))
+            if not np.isfinite(row["loss"]):
+                raise FloatingPointError(
+                    f"the loss became {row['loss']} in epoch {epoch + 1}; "
+                    "try a smaller learning_rate."
+                )
+            if x_val is not None:
+                row |= {f"val_{name}": value for name, value in evaluate(model, x_val).items()}
+            for name, value in row.items():
+                history.setdefault(name, []).append(value)
+    finally:
+        model.product_dtype = None
+    return history
+
+
+@torch.no_grad()
+def evaluate(model, x):
+    """Loss terms, ``l0``, ``dead`` and ``fvu`` of a model on all samples ``x`` at once.
+
+    Parameters
+    ----------
+    model : SparseAutoencoder
+    x : array (n_samples, n_features)
+
+    Returns
+    -------
+    dict of str to float
+    """
+    x = check_samples(model.config, x, "x", model.dtype)
+    batch = torch.as_tensor(x, device=model.device)
+    z = model.encode(batch)
+    row = {name: float(value) for name, value in loss_terms(model, batch, z).items()}
+    codes, x_hat = z.cpu().numpy(), model.decode(z).cpu().numpy()
+    row["l0"] = l0(codes, model.config.active_above)
+    row["dead"] = int(dead_features(codes, model.config.active_above).sum())
+    row["fvu"] = fvu(x, x_hat)
+    return row
+
+
+@torch.no_grad()
+def _in_batches(function, model, x, batch_size):
+    parts = [
+        function(torch.as_tensor(x[start : start + batch_size], device=model.device)).cpu().numpy()
+        for start in range(0, len(x), batch_size)
+    ]
+    return np.concatenate(parts)
+
+
+def encode(model, x, batch_size=8192):
+    """Codes of samples, as a NumPy array ``(n_samples, n_latents)``.
+
+    Parameters
+    ----------
+    model : SparseAutoencoder
+    x : array (n_samples, n_features)
+    batch_size : int
+        Samples on the device at a time.
+    """
+    x = check_samples(model.config, x, "x", model.dtype)
+    return _in_batches(model.encode, model, x, batch_size)
+
+
+def reconstruct(model, x, batch_size=8192):
+    """Reconstructions of samples, as a NumPy array ``(n_samples, n_features)``; see `encode`."""
+    x = check_samples(model.config, x, "x", model.dtype)
+    return _in_batches(model, model, x, batch_size)

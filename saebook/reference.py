@@ -1,0 +1,258 @@
+"""The specification: every formula in float64 NumPy, with gradients derived by hand.
+
+`saebook.pytorch` and `saebook.tensorflow` are held to these functions by `saebook.parity`. The code
+favours being read beside the theory chapter over being fast; train with a framework instead.
+
+Names: ``a`` encoder pre-activation, ``z`` code, ``o`` decoder pre-activation (logits), ``x_hat``
+reconstruction; ``d_a`` is the gradient of the loss with respect to ``a``, and so on.
+"""
+
+from functools import singledispatch
+
+import numpy as np
+
+from saebook.config import KL, L1, TrainConfig
+
+
+def parameter_shapes(config):
+    """Shapes of the trained parameters.
+
+    Returns
+    -------
+    dict of str to tuple
+        ``W_enc (n_features, n_latents)``, ``b_enc (n_latents,)``, ``W_dec (n_latents, n_features)``
+        unless tied, ``b_dec (n_features,)``, in this order.
+    """
+    shapes = {
+        "W_enc": (config.n_features, config.n_latents),
+        "b_enc": (config.n_latents,),
+        "W_dec": (config.n_latents, config.n_features),
+        "b_dec": (config.n_features,),
+    }
+    if config.tied:
+        del shapes["W_dec"]
+    return shapes
+
+
+def init_params(config, seed=0):
+    """Initial parameters: Glorot uniform weights (Glorot & Bengio 2010), zero biases.
+
+    Made here once, in NumPy, so that both frameworks start from the same numbers.
+
+    Parameters
+    ----------
+    config : SAEConfig
+    seed : int >= 0
+        Seed of a local generator; global random state is neither read nor changed.
+
+    Returns
+    -------
+    dict of str to ndarray of float64
+    """
+    rng = np.random.default_rng(seed)
+    limit = np.sqrt(6 / (config.n_features + config.n_latents))
+    params = {
+        name: rng.uniform(-limit, limit, shape) if name in ("W_enc", "W_dec") else np.zeros(shape)
+        for name, shape in parameter_shapes(config).items()
+    }
+    return normalize_decoder(config, params) if config.unit_norm else params
+
+
+def epoch_order(n_samples, seed, epoch):
+    """Order in which the samples are visited in one epoch, a permutation ``(n_samples,)``.
+
+    It depends on the seed and the number of the epoch alone, so that training can resume at any
+    epoch without replaying the ones before. The 1 keeps epoch 0 off the seed of `init_params`:
+    NumPy's seed sequences (seed,) and (seed, 0) are the same.
+    """
+    return np.random.default_rng([seed, epoch + 1]).permutation(n_samples)
+
+
+def dictionary(config, params):
+    """Decoder weights ``(n_latents, n_features)``, one row per latent."""
+    return params["W_enc"].T if config.tied else params["W_dec"]
+
+
+def normalize_decoder(config, params):
+    """Copy of the parameters with every dictionary row scaled to Euclidean norm 1."""
+    name, axis = ("W_enc", 0) if config.tied else ("W_dec", 1)
+    norm = np.linalg.norm(params[name], axis=axis, keepdims=True)
+    return {**params, name: params[name] / np.maximum(norm, np.finfo(norm.dtype).tiny)}
+
+
+def sigmoid(a):
+    """Logistic function, without overflow for large negative arguments."""
+    return np.where(a >= 0, 1, np.exp(-np.abs(a))) / (1 + np.exp(-np.abs(a)))
+
+
+# Each entry: the function of the pre-activation, and its derivative written in the output.
+_FUNCTIONS = {
+    "sigmoid": (sigmoid, lambda z: z * (1 - z)),
+    "relu": (lambda a: np.maximum(a, 0), lambda z: (z > 0).astype(z.dtype)),
+    "linear": (lambda a: a, np.ones_like),
+}
+
+
+def encode(config, params, x):
+    """Code ``z (n_samples, n_latents)`` of the samples ``x (n_samples, n_features)``."""
+    return _FUNCTIONS[config.activation][0](x @ params["W_enc"] + params["b_enc"])
+
+
+def decode_logits(config, params, z):
+    """Decoder pre-activation ``o (n_samples, n_features)`` of the codes."""
+    return z @ dictionary(config, params) + params["b_dec"]
+
+
+def decode(config, params, z):
+    """Reconstruction ``x_hat (n_samples, n_features)`` of the codes."""
+    return _FUNCTIONS[config.output][0](decode_logits(config, params, z))
+
+
+def clipped_rho_hat(z):
+    """Mean activation of each latent over the batch, ``(n_latents,)``, kept off 0 and 1.
+
+    A saturated latent has a mean of exactly 0 or 1 in floating point, and the logarithm of 0
+    turns the loss into infinity and the gradients into NaN.
+    """
+    eps = np.finfo(z.dtype).eps
+    return np.clip(z.mean(axis=0), eps, 1 - eps)
+
+
+@singledispatch
+def penalty(sparsity, z):
+    """Sparsity term of the loss for codes ``z (n_samples, n_latents)``, a scalar."""
+    raise TypeError(f"sparsity must be a kind of sparsity or None, got {sparsity!r}.")
+
+
+@singledispatch
+def penalty_gradient(sparsity, z):
+    """Gradient of `penalty` with respect to every entry of the code, ``(n_samples, n_latents)``."""
+    raise TypeError(f"sparsity must be a kind of sparsity or None, got {sparsity!r}.")
+
+
+@penalty.register
+def _(sparsity: None, z):
+    return z.dtype.type(0)
+
+
+@penalty_gradient.register
+def _(sparsity: None, z):
+    return np.zeros_like(z)
+
+
+@penalty.register
+def _(sparsity: L1, z):
+    return sparsity.weight * np.abs(z).sum(axis=1).mean()
+
+
+@penalty_gradient.register
+def _(sparsity: L1, z):
+    return sparsity.weight * np.sign(z) / len(z)
+
+
+@penalty.register
+def _(sparsity: KL, z):
+    rho, rho_hat = sparsity.rho, clipped_rho_hat(z)
+    kl = rho * np.log(rho / rho_hat) + (1 - rho) * np.log((1 - rho) / (1 - rho_hat))
+    return sparsity.beta * kl.sum()
+
+
+@penalty_gradient.register
+def _(sparsity: KL, z):
+    rho, rho_hat = sparsity.rho, clipped_rho_hat(z)
+    d_rho_hat = np.where(
+        rho_hat == z.mean(axis=0), (1 - rho) / (1 - rho_hat) - rho / rho_hat, 0
+    )
+    return sparsity.beta * np.broadcast_to(d_rho_hat / len(z), z.shape)
+
+
+def reconstruction_loss(config, o, x):
+    """Mean over samples of the error summed over features, from the decoder pre-activation ``o``."""
+    if config.reconstruction == "bce":
+        error = np.maximum(o, 0) - o * x + np.log1p(np.exp(-np.abs(o)))
+    else:
+        error = (_FUNCTIONS[config.output][0](o) - x) ** 2
+    return error.sum(axis=1).mean()
+
+
+def loss_terms(config, params, x):
+    """Every term of the loss and their sum.
+
+    Returns
+    -------
+    dict of str to float
+        ``reconstruction``, ``sparsity``, ``weight_decay`` and their sum ``loss``.
+    """
+    z = encode(config, params, x)
+    terms = {
+        "reconstruction": reconstruction_loss(config, decode_logits(config, params, z), x),
+        "sparsity": penalty(config.sparsity, z),
+        "weight_decay": config.weight_decay
+        * sum((params[name] ** 2).sum() for name in ("W_enc", "W_dec") if name in params),
+    }
+    return {**terms, "loss": sum(terms.values())}
+
+
+def gradients(config, params, x):
+    """Gradient of the loss with respect to every parameter, by back-propagation.
+
+    The derivation is in the theory chapter. Returns a dict with the keys and shapes of `params`.
+    """
+    n = len(x)
+    z = encode(config, params, x)
+    x_hat = decode(config, params, z)
+    if config.reconstruction == "bce":
+        d_o = (x_hat - x) / n  # the sigmoid's slope cancels against the logarithm's
+    else:
+        d_o = 2 * (x_hat - x) / n * _FUNCTIONS[config.output][1](x_hat)
+    d_z = d_o @ dictionary(config, params).T + penalty_gradient(config.sparsity, z)
+    d_a = d_z * _FUNCTIONS[config.activation][1](z)
+    grads = {
+        "W_enc": x.T @ d_a,
+        "b_enc": d_a.sum(axis=0),
+        "W_dec": z.T @ d_o,
+        "b_dec": d_o.sum(axis=0),
+    }
+    if config.tied:
+        grads["W_enc"] += grads.pop("W_dec").T
+    for name in ("W_enc", "W_dec"):
+        if name in grads:
+            grads[name] += 2 * config.weight_decay * params[name]
+    return grads
+
+
+class Adam:
+    """Adam as PyTorch defines it: epsilon is added after the bias correction of the root.
+
+    Keras adds epsilon before that correction, which is another optimiser for the first thousand
+    steps; see Kingma & Ba (2015), Algorithm 1, for the form used here.
+    """
+
+    def __init__(self, params, train_config):
+        self.config, self.t = train_config, 0
+        self.m = {name: np.zeros_like(value) for name, value in params.items()}
+        self.v = {name: np.zeros_like(value) for name, value in params.items()}
+
+    def step(self, params, grads):
+        """Return the parameters after one update."""
+        c, self.t, updated = self.config, self.t + 1, {}
+        for name, g in grads.items():
+            self.m[name] = c.beta_1 * self.m[name] + (1 - c.beta_1) * g
+            self.v[name] = c.beta_2 * self.v[name] + (1 - c.beta_2) * g**2
+            m_hat = self.m[name] / (1 - c.beta_1**self.t)
+            v_hat = self.v[name] / (1 - c.beta_2**self.t)
+            updated[name] = params[name] - c.learning_rate * m_hat / (np.sqrt(v_hat) + c.epsilon)
+        return updated
+
+
+def fit(config, params, x, train_config=TrainConfig()):
+    """Parameters after training on ``x (n_samples, n_features)``, batch by batch."""
+    optimizer, x = Adam(params, train_config), np.asarray(x, dtype=np.float64)
+    for epoch in range(train_config.epochs):
+        order = epoch_order(len(x), train_config.seed, epoch)
+        for start in range(0, len(x), train_config.batch_size):
+            batch = x[order[start : start + train_config.batch_size]]
+            params = optimizer.step(params, gradients(config, params, batch))
+            if config.unit_norm:
+                params = normalize_decoder(config, params)
+    return params

@@ -1,0 +1,29 @@
+"""The sparse autoencoder in TensorFlow. `saebook.pytorch` has the same names."""
+
+try:
+    import tensorflow as tf
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "saebook.tensorflow needs TensorFlow, which is not installed: "
+        "pip install 'saebook[tensorflow]'."
+    ) from error
+
+import keras
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        "saebook.tensorflow needs Keras to run on TensorFlow, but KERAS_BACKEND chose "
+        f"{keras.backend.backend()!r}; unset it or set KERAS_BACKEND=tensorflow."
+    )
+
+for _gpu in tf.config.list_physical_devices("GPU"):
+    try:
+        tf.config.experimental.set_memory_growth(_gpu, True)  # take memory as it is needed
+    except RuntimeError:
+        pass  # the GPU is in use already, and its memory policy can no longer be chosen
+
+from saebook.tensorflow.losses import gradients, loss_terms
+from saebook.tensorflow.model import SparseAutoencoder
+from saebook.tensorflow.training import encode, fit, reconstruct
+
+__all__ = ["SparseAutoencoder", "encode", "fit", "gradients", "loss_terms", "reconstruct"]

@@ -1,0 +1,119 @@
+"""The model: a plain `keras.Model`."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from saebook.checks import check_params, check_width
+from saebook.reference import init_params
+
+_ACTIVATIONS = {"sigmoid": tf.sigmoid, "relu": tf.nn.relu, "linear": lambda a: a}
+
+
+def pick_device(device="auto"):
+    """The device called `device`: "auto" takes the first GPU, then the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the device is unknown or this machine does not have it.
+    """
+    found = [
+        f"{kind.lower()}:{index}"
+        for kind in ("GPU", "CPU")
+        for index, _ in enumerate(tf.config.list_logical_devices(kind))
+    ]
+    if device == "auto":
+        return found[0]
+    name = str(device).replace("cuda", "gpu")
+    name = name if ":" in name else f"{name}:0"
+    if name not in found:
+        raise ValueError(
+            f"device must be 'auto' or one that TensorFlow finds here ({', '.join(found)}), "
+            f"got {device!r}."
+        )
+    return name
+
+
+class SparseAutoencoder(keras.Model):
+    """One hidden layer: ``z = f(x W_enc + b_enc)``, ``x_hat = g(z W_dec + b_dec)``.
+
+    Parameters
+    ----------
+    config : SAEConfig
+        Sizes, functions f and g, and the objective.
+    seed : int >= 0
+        Seed of the initial weights, which are the same in every framework.
+    dtype : {"float32", "float64"}
+    device : str
+        "auto" (the first GPU, then the CPU), "cpu", "gpu" or "cuda", "gpu:1".
+
+    Attributes
+    ----------
+    W_enc, b_enc, W_dec, b_dec : keras.Variable
+        Shapes ``(n_features, n_latents)``, ``(n_latents,)``, ``(n_latents, n_features)``,
+        ``(n_features,)``. A tied model has no ``W_dec``; read `dictionary`.
+
+    Raises
+    ------
+    ValueError
+        If the dtype or the device is not to be had.
+    """
+
+    def __init__(self, config, seed=0, dtype="float32", device="auto"):
+        if dtype not in ("float32", "float64"):
+            raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
+        super().__init__(dtype=dtype)
+        self.config = config
+        self.device = pick_device(device)
+        self.product_dtype = None  # dtype of matrix products, if not the parameters' own
+        with tf.device(self.device):
+            for name, value in init_params(config, seed).items():
+                setattr(self, name, self.add_weight(shape=value.shape, name=name))
+                getattr(self, name).assign(value)
+        self.built = True
+
+    @property
+    def dictionary(self):
+        """Decoder weights ``(n_latents, n_features)``, one row per latent."""
+        return tf.transpose(self.W_enc) if self.config.tied else self.W_dec
+
+    def _affine(self, x, weight, bias):
+        if self.product_dtype is None:
+            return tf.matmul(x, weight) + bias
+        product = tf.matmul(tf.cast(x, self.product_dtype), tf.cast(weight, self.product_dtype))
+        return tf.cast(product, bias.dtype) + bias
+
+    def encode(self, x):
+        """Code ``z (n_samples, n_latents)`` of a tensor ``x (n_samples, n_features)``."""
+        check_width(x, self.config.n_features, "x")
+        return _ACTIVATIONS[self.config.activation](self._affine(x, self.W_enc, self.b_enc))
+
+    def decode_logits(self, z):
+        """Decoder pre-activation ``(n_samples, n_features)`` of a code."""
+        check_width(z, self.config.n_latents, "z")
+        return self._affine(z, self.dictionary, self.b_dec)
+
+    def decode(self, z):
+        """Reconstruction ``x_hat (n_samples, n_features)`` of a code."""
+        return _ACTIVATIONS[self.config.output](self.decode_logits(z))
+
+    def call(self, x):
+        """Reconstruction ``x_hat`` of a tensor ``x``, both ``(n_samples, n_features)``."""
+        return self.decode(self.encode(x))
+
+    def normalize_decoder(self):
+        """Scale every dictionary row to Euclidean norm 1, in place."""
+        weight, axis = (self.W_enc, 0) if self.config.tied else (self.W_dec, 1)
+        norm = tf.sqrt(tf.reduce_sum(weight**2, axis=axis, keepdims=True))
+        weight.assign(weight / tf.maximum(norm, np.finfo(weight.dtype).tiny))
+
+    def to_numpy(self):
+        """Copy of the parameters: dict of name to NumPy array, in the reference's order."""
+        return {p.name: np.array(p) for p in self.trainable_variables}
+
+    def from_numpy(self, params):
+        """Set the parameters from a dict of name to array; returns the model."""
+        for name, value in check_params(self.config, params).items():
+            getattr(self, name).assign(value)
+        return self
