@@ -62,9 +62,7 @@ def check_params(config, params):
     params = {name: np.asarray(params[name]) for name in shapes}
     for name, shape in shapes.items():
         if params[name].shape != shape:
-            raise ValueError(
-                f"params[{name!r}] must have shape {shape}, got {params[name].shape}."
-            )
+            raise ValueError(f"params[{name!r}] must have shape {shape}, got {params[name].shape}.")
         if not np.isfinite(params[name]).all():
             raise ValueError(f"params[{name!r}] must be finite, got NaN or infinity.")
     return params

@@ -63,7 +63,10 @@ class KL(Sparsity):
 
     def __post_init__(self):
         _refuse_unless(
-            _is_real(self.rho) and 0 < self.rho < 1, self, "rho", "a number strictly between 0 and 1"
+            _is_real(self.rho) and 0 < self.rho < 1,
+            self,
+            "rho",
+            "a number strictly between 0 and 1",
         )
         _refuse_unless(
             _is_real(self.beta) and self.beta >= 0, self, "beta", "a finite number of at least 0"
@@ -98,7 +101,10 @@ class L1(Sparsity):
 
     def __post_init__(self):
         _refuse_unless(
-            _is_real(self.weight) and self.weight >= 0, self, "weight", "a finite number of at least 0"
+            _is_real(self.weight) and self.weight >= 0,
+            self,
+            "weight",
+            "a finite number of at least 0",
         )
 
 
@@ -147,7 +153,9 @@ class SAEConfig:
     def __post_init__(self):
         for field in ("n_features", "n_latents"):
             value = getattr(self, field)
-            _refuse_unless(_is_integer(value) and value >= 1, self, field, "an integer of at least 1")
+            _refuse_unless(
+                _is_integer(value) and value >= 1, self, field, "an integer of at least 1"
+            )
         _refuse_unless_one_of(self, "activation", ACTIVATIONS)
         _refuse_unless_one_of(self, "output", OUTPUTS)
         _refuse_unless_one_of(self, "reconstruction", RECONSTRUCTIONS)
@@ -219,7 +227,9 @@ class TrainConfig:
     def __post_init__(self):
         for field in ("epochs", "batch_size"):
             value = getattr(self, field)
-            _refuse_unless(_is_integer(value) and value >= 1, self, field, "an integer of at least 1")
+            _refuse_unless(
+                _is_integer(value) and value >= 1, self, field, "an integer of at least 1"
+            )
         for field in ("learning_rate", "epsilon"):
             value = getattr(self, field)
             _refuse_unless(_is_real(value) and value > 0, self, field, "a finite number above 0")

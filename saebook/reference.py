@@ -160,9 +160,7 @@ def _(sparsity: KL, z):
 @penalty_gradient.register
 def _(sparsity: KL, z):
     rho, rho_hat = sparsity.rho, clipped_rho_hat(z)
-    d_rho_hat = np.where(
-        rho_hat == z.mean(axis=0), (1 - rho) / (1 - rho_hat) - rho / rho_hat, 0
-    )
+    d_rho_hat = np.where(rho_hat == z.mean(axis=0), (1 - rho) / (1 - rho_hat) - rho / rho_hat, 0)
     return sparsity.beta * np.broadcast_to(d_rho_hat / len(z), z.shape)
 
 

@@ -30,9 +30,7 @@ class Adam:
         # The betas as the kernel sees them: rounding 0.999 to float32 moves 1 - 0.999 by 1e-5.
         beta_1, beta_2 = (float(dtype.as_numpy_dtype(beta)) for beta in (c.beta_1, c.beta_2))
         root = tf.sqrt(1 - beta_2**t)
-        for variable, m, v, gradient in zip(
-            self.variables, self.m, self.v, gradients, strict=True
-        ):
+        for variable, m, v, gradient in zip(self.variables, self.m, self.v, gradients, strict=True):
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
                 m=m.handle,

@@ -1,0 +1,210 @@
+"""Figures that a page needs more than once. Each carries a description for those who do not see it.
+
+A function returns a matplotlib figure whose description is ``figure.alt``; `show` displays both.
+"""
+
+import io
+
+import numpy as np
+from matplotlib import pyplot as plt
+
+# Okabe & Ito's palette: distinct for colour-blind readers. Black is left out for dark pages' sake.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+STYLE = {
+    "axes.grid": True,
+    "axes.prop_cycle": plt.cycler(color=COLORS),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 100,
+    "font.size": 11,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+}
+
+
+def subplots(n_rows=1, n_columns=1, **options):
+    """`matplotlib.pyplot.subplots` in the book's style."""
+    with plt.rc_context(STYLE):
+        return plt.subplots(n_rows, n_columns, **options)
+
+
+def show(figure, alt=None):
+    """Display a figure with its description, and close it.
+
+    In a notebook the description is the picture's text alternative, and all that a notebook
+    stored without pictures keeps of it.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    alt : str, optional
+        What the figure shows, in a sentence or two; by default ``figure.alt``.
+
+    Raises
+    ------
+    ValueError
+        If there is no description.
+    """
+    alt = alt or getattr(figure, "alt", None)
+    if not alt:
+        raise ValueError("alt must describe what the figure shows, got nothing.")
+    if not _in_notebook():
+        plt.show()
+        return
+    from IPython.display import display
+
+    file = io.BytesIO()
+    # No program name or version in the file: the same figure makes the same file.
+    figure.savefig(file, format="png", dpi=144, metadata={"Software": None})
+    plt.close(figure)
+    display(
+        {"image/png": file.getvalue(), "text/plain": alt},
+        metadata={"image/png": {"alt": alt}},
+        raw=True,
+    )
+
+
+def _in_notebook():
+    try:
+        from IPython import get_ipython
+    except ModuleNotFoundError:
+        return False
+    return hasattr(get_ipython(), "kernel")
+
+
+def _tiles(images, n_columns, shape, limit, cmap):
+    """The images as one array of tiles, framed by one pixel of NaN, in a bare axis."""
+    images = np.asarray(images, dtype=float)
+    if images.ndim != 2 or images.shape[1] != shape[0] * shape[1]:
+        raise ValueError(
+            f"images must have shape (n_images, {shape[0] * shape[1]}) for tiles of {shape}, "
+            f"got {images.shape}."
+        )
+    n_rows = -(-len(images) // n_columns)
+    height, width = shape[0] + 1, shape[1] + 1
+    canvas = np.full((n_rows * height - 1, n_columns * width - 1), np.nan)
+    for index, image in enumerate(images):
+        top, left = index // n_columns * height, index % n_columns * width
+        canvas[top : top + shape[0], left : left + shape[1]] = image.reshape(shape)
+    figure, axis = subplots(figsize=(6.4, 6.4 * canvas.shape[0] / canvas.shape[1]))
+    axis.imshow(canvas, cmap=cmap, vmin=limit[0], vmax=limit[1], interpolation="nearest")
+    axis.set_axis_off()
+    return figure, axis
+
+
+def dictionary(atoms, n_columns=16, shape=(28, 28)):
+    """Dictionary rows as pictures, each on its own scale: orange adds ink, purple takes it away.
+
+    Parameters
+    ----------
+    atoms : array (n_atoms, n_features)
+        Rows of the decoder's weights (or of a transposed encoder).
+    n_columns : int
+        Pictures side by side.
+    shape : (int, int)
+        Height and width of a picture in pixels; their product is ``n_features``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    atoms = np.asarray(atoms, dtype=float)
+    largest = np.abs(atoms).max(axis=1, keepdims=True)
+    scaled = np.divide(atoms, largest, out=np.zeros_like(atoms), where=largest > 0)
+    figure, _ = _tiles(scaled, n_columns, shape, (-1, 1), "PuOr_r")
+    figure.alt = (
+        f"{len(atoms)} dictionary rows as {shape[0]} by {shape[1]} pictures in {n_columns} columns; "
+        "orange pixels add ink, purple ones take it away."
+    )
+    return figure
+
+
+def reconstructions(rows, shape=(28, 28)):
+    """Samples beside what models made of them, one row of pictures for each.
+
+    Parameters
+    ----------
+    rows : dict of str to array (n_images, n_features)
+        The label of each row and its images in [0, 1], for example ``{"input": x, "KL": x_hat}``.
+    shape : (int, int)
+        Height and width of a picture in pixels.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    n_images = len(next(iter(rows.values())))
+    images = np.concatenate([np.asarray(images)[:n_images] for images in rows.values()])
+    figure, axis = _tiles(images, n_images, shape, (0, 1), "gray_r")
+    axis.set_axis_on()
+    axis.grid(False)
+    axis.spines[:].set_visible(False)
+    axis.set_xticks([])
+    axis.set_yticks([shape[0] / 2 + (shape[0] + 1) * row for row in range(len(rows))], list(rows))
+    axis.tick_params(length=0)
+    figure.alt = f"Rows of {n_images} pictures each, from the top: {', '.join(rows)}."
+    return figure
+
+
+def curves(series, x=None, x_label="epoch", y_label="", log=False):
+    """Lines over epochs (or over `x`), told apart by colour and by dash pattern.
+
+    Parameters
+    ----------
+    series : dict of str to sequence of float
+        The label of each line and its values.
+    x : sequence of float, optional
+        Where the values stand; by default 1, 2, 3, ...
+    x_label, y_label : str
+    log : bool
+        Whether the vertical axis is logarithmic.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axis = subplots(figsize=(6.4, 3.8))
+    dashes = ((), (4, 2), (1, 1.5), (6, 2, 1, 2))
+    spans = []
+    for index, (label, values) in enumerate(series.items()):
+        values = np.asarray(values, dtype=float)
+        positions = np.arange(1, len(values) + 1) if x is None else x
+        axis.plot(positions, values, label=label, dashes=dashes[index % len(dashes)])
+        spans.append(f"{label} from {values[0]:.3g} to {values[-1]:.3g}")
+    axis.set(xlabel=x_label, ylabel=y_label, yscale="log" if log else "linear")
+    axis.legend()
+    figure.alt = f"Lines of {y_label or 'values'} over {x_label}: {'; '.join(spans)}."
+    return figure
+
+
+def sparsity_histograms(codes, measure):
+    """How sparse codes are in both senses: per sample on the left, per latent on the right.
+
+    Parameters
+    ----------
+    codes : dict of str to array (n_samples, n_latents)
+        The label of each code and the code.
+    measure : callable
+        `saebook.metrics.hoyer` or `saebook.metrics.treves_rolls`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = subplots(1, 2, figsize=(6.4, 3.4), sharex=True)
+    means = []
+    for axis, along, unit in zip(axes, (1, 0), ("sample", "latent"), strict=True):
+        for label, z in codes.items():
+            values = measure(z, axis=along)
+            values = values[np.isfinite(values)]
+            axis.hist(
+                values, bins=np.linspace(0, 1, 41), density=True, histtype="step", label=label, lw=2
+            )
+            means.append(f"{label} {values.mean():.2f} per {unit}")
+        axis.set(title=f"per {unit}", xlabel=f"sparseness ({measure.__name__})")
+    axes[0].set_ylabel("density")
+    axes[0].legend()
+    figure.alt = f"Histograms of {measure.__name__} sparseness; means: {', '.join(means)}."
+    return figure
