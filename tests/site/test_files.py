@@ -1,8 +1,9 @@
 """The built site, read as files: links, pictures, launch buttons."""
 
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from conftest import ROOT
+ROOT = Path(__file__).resolve().parents[2]
 
 LINKS = {"a": "href", "link": "href", "img": "src", "script": "src", "iframe": "src"}
 

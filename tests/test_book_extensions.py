@@ -1,0 +1,114 @@
+"""The book's own Sphinx extensions, on a site of one page."""
+
+import base64
+import io
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "book" / "_ext"))
+
+PICTURE = base64.b64encode(b"the pixels").decode()
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Build a page from cells that have been executed; return its HTML and the warnings."""
+
+    def build(*cells):
+        nbformat.write(
+            new_notebook(cells=[new_markdown_cell("# Page"), *cells]), tmp_path / "index.ipynb"
+        )
+        warnings = io.StringIO()
+        app = Sphinx(
+            tmp_path,
+            None,
+            tmp_path / "html",
+            tmp_path / "doctrees",
+            "html",
+            {
+                "extensions": ["myst_nb", "sphinx_design", "figure_alt", "framework_tabs"],
+                "nb_execution_mode": "off",
+                "html_theme": "basic",
+            },
+            status=None,
+            warning=warnings,
+        )
+        app.build()
+        page = (tmp_path / "html" / "index.html").read_text("utf8")
+        return BeautifulSoup(page, "html.parser"), warnings.getvalue()
+
+    return build
+
+
+def code(source, tag=None):
+    return new_code_cell(source, metadata={"tags": [tag]} if tag else {})
+
+
+def picture(**metadata):
+    data = {"image/png": PICTURE, "text/plain": "<Figure>"}
+    output = new_output("display_data", data, metadata={"image/png": metadata} if metadata else {})
+    return new_code_cell("show(figure)", outputs=[output])
+
+
+def test_alt_text_of_an_output_reaches_the_page(build):
+    page, warnings = build(picture(alt="A rising curve", width=40))
+    assert page.img["alt"] == "A rising curve"
+    assert "40" in page.img["style"] + page.img.get("width", "")
+    assert "alt text" not in warnings
+
+
+def test_a_picture_without_alt_text_is_a_warning(build):
+    _, warnings = build(picture(alt="A rising curve"), picture())
+    assert warnings.count("image without alt text") == 1
+
+
+def tabs(page):
+    """The code of every tab, by set and label."""
+    return [
+        {
+            label.get_text(strip=True): [
+                pre.get_text(strip=True) for pre in content.find_all("pre")
+            ]
+            for label, content in zip(
+                tab_set.select("label"), tab_set.select(".sd-tab-content"), strict=True
+            )
+        }
+        for tab_set in page.select(".sd-tab-set")
+    ]
+
+
+def test_neighbouring_cells_become_tabs(build):
+    page, _ = build(
+        code("a"),
+        code("b", "tab-torch"),
+        code("c", "tab-torch"),
+        code("d", "tab-tf"),
+        code("e"),
+    )
+    assert tabs(page) == [{"PyTorch": ["b", "c"], "TensorFlow": ["d"]}]
+    assert [pre.get_text(strip=True) for pre in page.find_all("pre")] == ["a", "b", "c", "d", "e"]
+
+
+def test_a_framework_that_comes_back_starts_a_new_set(build):
+    page, _ = build(*[code(s, t) for s, t in zip("abcd", ("tab-torch", "tab-tf") * 2, strict=True)])
+    first, second = {"PyTorch": ["a"], "TensorFlow": ["b"]}, {"PyTorch": ["c"], "TensorFlow": ["d"]}
+    assert tabs(page) == [first, second]
+
+
+def test_prose_ends_a_set_and_a_lone_cell_stays_plain(build):
+    page, _ = build(code("a", "tab-torch"), new_markdown_cell("And:"), code("b", "tab-tf"))
+    assert tabs(page) == []
+    assert [pre.get_text(strip=True) for pre in page.find_all("pre")] == ["a", "b"]
+
+
+def test_sets_switch_together(build):
+    page, _ = build(code("a", "tab-torch"), code("b", "tab-tf"))
+    labels = page.select(".sd-tab-set label")
+    assert [label["data-sync-id"] for label in labels] == ["tab-torch", "tab-tf"]
+    assert {label["data-sync-group"] for label in labels} == {"framework"}
