@@ -47,6 +47,14 @@ def test_launch_buttons_open_notebooks_that_exist(pages):
     assert all(names == chapters for names in launched.values())
 
 
+def test_the_download_button_gives_the_same_notebook(pages):
+    for page, html in pages.items():
+        for link in html.find_all("a", href=lambda href: href and href.endswith(".ipynb")):
+            notebook = ROOT / "notebooks" / link["href"].rpartition("/")[2]
+            if not urlsplit(link["href"]).netloc and notebook.exists():
+                assert (page.parent / link["href"]).read_bytes() == notebook.read_bytes()
+
+
 def test_no_page_shows_unprocessed_source(pages):
     for page, html in pages.items():
         article = html.find("article")
