@@ -13,22 +13,35 @@ OUTPUTS = ("sigmoid", "linear")
 RECONSTRUCTIONS = ("squared_error", "bce")
 
 
-def _is_real(value):
+def _real(value):
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_integer(value):
+def _integer(value):
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+# What a field may hold, in words, and the test of it.
+_RULES = {
+    "an integer of at least 1": lambda value: _integer(value) and value >= 1,
+    "an integer of at least 0": lambda value: _integer(value) and value >= 0,
+    "a finite number of at least 0": lambda value: _real(value) and value >= 0,
+    "a finite number above 0": lambda value: _real(value) and value > 0,
+    "a number from 0 to below 1": lambda value: _real(value) and 0 <= value < 1,
+    "a number strictly between 0 and 1": lambda value: _real(value) and 0 < value < 1,
+    "True or False": lambda value: isinstance(value, bool),
+}
+
+
+def _check(owner, allowed, *fields):
+    for field in fields:
+        _refuse_unless(_RULES[allowed](getattr(owner, field)), owner, field, allowed)
 
 
 def _refuse_unless(ok, owner, field, allowed):
     if not ok:
         value = getattr(owner, field)
         raise ValueError(f"{type(owner).__name__}.{field} must be {allowed}, got {value!r}.")
-
-
-def _refuse_unless_one_of(owner, field, names):
-    _refuse_unless(getattr(owner, field) in names, owner, field, f"one of {', '.join(names)}")
 
 
 @dataclass(frozen=True)
@@ -62,15 +75,8 @@ class KL(Sparsity):
     beta: float = 1.0
 
     def __post_init__(self):
-        _refuse_unless(
-            _is_real(self.rho) and 0 < self.rho < 1,
-            self,
-            "rho",
-            "a number strictly between 0 and 1",
-        )
-        _refuse_unless(
-            _is_real(self.beta) and self.beta >= 0, self, "beta", "a finite number of at least 0"
-        )
+        _check(self, "a number strictly between 0 and 1", "rho")
+        _check(self, "a finite number of at least 0", "beta")
 
     def check(self, config):
         """Refuse codes outside (0, 1): a mean outside it has no Bernoulli KL divergence."""
@@ -100,12 +106,7 @@ class L1(Sparsity):
     weight: float = 1.0
 
     def __post_init__(self):
-        _refuse_unless(
-            _is_real(self.weight) and self.weight >= 0,
-            self,
-            "weight",
-            "a finite number of at least 0",
-        )
+        _check(self, "a finite number of at least 0", "weight")
 
 
 @dataclass(frozen=True)
@@ -151,22 +152,16 @@ class SAEConfig:
     weight_decay: float = 0.0
 
     def __post_init__(self):
-        for field in ("n_features", "n_latents"):
-            value = getattr(self, field)
-            _refuse_unless(
-                _is_integer(value) and value >= 1, self, field, "an integer of at least 1"
-            )
-        _refuse_unless_one_of(self, "activation", ACTIVATIONS)
-        _refuse_unless_one_of(self, "output", OUTPUTS)
-        _refuse_unless_one_of(self, "reconstruction", RECONSTRUCTIONS)
-        for field in ("tied", "unit_norm"):
-            _refuse_unless(isinstance(getattr(self, field), bool), self, field, "True or False")
-        _refuse_unless(
-            _is_real(self.weight_decay) and self.weight_decay >= 0,
-            self,
-            "weight_decay",
-            "a finite number of at least 0",
-        )
+        _check(self, "an integer of at least 1", "n_features", "n_latents")
+        _check(self, "True or False", "tied", "unit_norm")
+        _check(self, "a finite number of at least 0", "weight_decay")
+        for field, names in (
+            ("activation", ACTIVATIONS),
+            ("output", OUTPUTS),
+            ("reconstruction", RECONSTRUCTIONS),
+        ):
+            known = getattr(self, field) in names
+            _refuse_unless(known, self, field, f"one of {', '.join(names)}")
         _refuse_unless(
             self.output == "sigmoid" or self.reconstruction != "bce",
             self,
@@ -225,22 +220,8 @@ class TrainConfig:
     mixed_precision: bool = False
 
     def __post_init__(self):
-        for field in ("epochs", "batch_size"):
-            value = getattr(self, field)
-            _refuse_unless(
-                _is_integer(value) and value >= 1, self, field, "an integer of at least 1"
-            )
-        for field in ("learning_rate", "epsilon"):
-            value = getattr(self, field)
-            _refuse_unless(_is_real(value) and value > 0, self, field, "a finite number above 0")
-        for field in ("beta_1", "beta_2"):
-            value = getattr(self, field)
-            _refuse_unless(
-                _is_real(value) and 0 <= value < 1, self, field, "a number from 0 to below 1"
-            )
-        _refuse_unless(
-            _is_integer(self.seed) and self.seed >= 0, self, "seed", "an integer of at least 0"
-        )
-        _refuse_unless(
-            isinstance(self.mixed_precision, bool), self, "mixed_precision", "True or False"
-        )
+        _check(self, "an integer of at least 1", "epochs", "batch_size")
+        _check(self, "a finite number above 0", "learning_rate", "epsilon")
+        _check(self, "a number from 0 to below 1", "beta_1", "beta_2")
+        _check(self, "an integer of at least 0", "seed")
+        _check(self, "True or False", "mixed_precision")

@@ -19,7 +19,6 @@ STYLE = {
     "figure.dpi": 100,
     "font.size": 11,
     "grid.alpha": 0.3,
-    "legend.frameon": False,
     "lines.linewidth": 2,
 }
 
@@ -115,8 +114,8 @@ def dictionary(atoms, n_columns=16, shape=(28, 28)):
     scaled = np.divide(atoms, largest, out=np.zeros_like(atoms), where=largest > 0)
     figure, _ = _tiles(scaled, n_columns, shape, (-1, 1), "PuOr_r")
     figure.alt = (
-        f"{len(atoms)} dictionary rows as {shape[0]} by {shape[1]} pictures in {n_columns} columns; "
-        "orange pixels add ink, purple ones take it away."
+        f"{len(atoms)} dictionary rows as {shape[0]} by {shape[1]} pictures "
+        f"in {n_columns} columns; orange pixels add ink, purple ones take it away."
     )
     return figure
 
@@ -174,7 +173,7 @@ def curves(series, x=None, x_label="epoch", y_label="", log=False):
         axis.plot(positions, values, label=label, dashes=dashes[index % len(dashes)])
         spans.append(f"{label} from {values[0]:.3g} to {values[-1]:.3g}")
     axis.set(xlabel=x_label, ylabel=y_label, yscale="log" if log else "linear")
-    axis.legend()
+    axis.legend(frameon=False)
     figure.alt = f"Lines of {y_label or 'values'} over {x_label}: {'; '.join(spans)}."
     return figure
 
@@ -205,6 +204,6 @@ def sparsity_histograms(codes, measure):
             means.append(f"{label} {values.mean():.2f} per {unit}")
         axis.set(title=f"per {unit}", xlabel=f"sparseness ({measure.__name__})")
     axes[0].set_ylabel("density")
-    axes[0].legend()
+    axes[0].legend(frameon=False)
     figure.alt = f"Histograms of {measure.__name__} sparseness; means: {', '.join(means)}."
     return figure

@@ -165,7 +165,7 @@ def _(sparsity: KL, z):
 
 
 def reconstruction_loss(config, o, x):
-    """Mean over samples of the error summed over features, from the decoder pre-activation ``o``."""
+    """Mean over samples of the error summed over features; ``o`` is the decoder pre-activation."""
     if config.reconstruction == "bce":
         error = np.maximum(o, 0) - o * x + np.log1p(np.exp(-np.abs(o)))
     else:

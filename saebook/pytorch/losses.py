@@ -2,7 +2,6 @@
 
 from functools import singledispatch
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -83,4 +82,4 @@ def gradients(model, x):
     """
     variables = dict(model.named_parameters())
     found = torch.autograd.grad(loss_terms(model, x)["loss"], list(variables.values()))
-    return {name: np.array(g.cpu()) for name, g in zip(variables, found, strict=True)}
+    return {name: g.cpu().numpy() for name, g in zip(variables, found, strict=True)}

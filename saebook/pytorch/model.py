@@ -1,6 +1,5 @@
 """The model: a plain `torch.nn.Module`."""
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -37,7 +36,7 @@ def pick_device(device="auto"):
         )
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise ValueError(
-            f"device must be below cuda:{torch.cuda.device_count()} on this machine, got {device!r}."
+            f"device must be below cuda:{torch.cuda.device_count()} here, got {device!r}."
         )
     return torch.device(device)
 
@@ -128,7 +127,7 @@ class SparseAutoencoder(nn.Module):
 
     def to_numpy(self):
         """Copy of the parameters: dict of name to NumPy array, in the reference's order."""
-        return {name: np.array(p.detach().cpu()) for name, p in self.named_parameters()}
+        return {name: p.detach().cpu().numpy().copy() for name, p in self.named_parameters()}
 
     @torch.no_grad()
     def from_numpy(self, params):

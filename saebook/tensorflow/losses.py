@@ -84,4 +84,4 @@ def gradients(model, x):
     with tf.GradientTape() as tape:
         loss = loss_terms(model, x)["loss"]
     found = tape.gradient(loss, list(variables.values()))
-    return {name: np.array(g) for name, g in zip(variables, found, strict=True)}
+    return {name: g.numpy() for name, g in zip(variables, found, strict=True)}

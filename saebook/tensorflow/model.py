@@ -110,7 +110,7 @@ class SparseAutoencoder(keras.Model):
 
     def to_numpy(self):
         """Copy of the parameters: dict of name to NumPy array, in the reference's order."""
-        return {p.name: np.array(p) for p in self.trainable_variables}
+        return {p.name: p.numpy().copy() for p in self.trainable_variables}
 
     def from_numpy(self, params):
         """Set the parameters from a dict of name to array; returns the model."""

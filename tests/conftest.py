@@ -1,0 +1,37 @@
+"""Settings for all tests. Environment variables count only before the frameworks are imported."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+from importlib import import_module
+
+import pytest
+
+FRAMEWORKS = ("pytorch", "tensorflow")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread_for_tiny_products():
+    """Two threads that wait for each other at every step make the tests' tiny models slower."""
+    torch = import_module("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def framework(request):
+    """The package of each framework in turn."""
+    return import_module(f"saebook.{request.param}")
+
+
+@pytest.fixture
+def tensor(framework):
+    """What makes a tensor of the framework from an array."""
+    if framework.__name__.endswith("pytorch"):
+        return import_module("torch").as_tensor
+    return import_module("tensorflow").convert_to_tensor

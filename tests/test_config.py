@@ -1,0 +1,85 @@
+"""Every wrong setting is refused when the object is made, in one sentence that tells what is."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from saebook import KL, L1, SAEConfig, TrainConfig
+from saebook.config import Sparsity
+
+NAN, INF = float("nan"), float("inf")
+# The class, its field, what is allowed there, and values that are not.
+REFUSED = [
+    (KL, "rho", "a number strictly between 0 and 1", [0, 1, -0.1, 2, NAN, "0.1", None, True]),
+    (KL, "beta", "a finite number of at least 0", [-1, NAN, INF, "1", None]),
+    (L1, "weight", "a finite number of at least 0", [-1e-9, NAN, INF, "1", [1]]),
+    (SAEConfig, "n_features", "an integer of at least 1", [0, -1, 2.0, "3", None, True]),
+    (SAEConfig, "n_latents", "an integer of at least 1", [0, -1, 2.0, "3", None, True]),
+    (SAEConfig, "activation", "one of sigmoid, relu, linear", ["tanh", "", None, 1, ["relu"]]),
+    (SAEConfig, "output", "one of sigmoid, linear", ["relu", None]),
+    (SAEConfig, "reconstruction", "one of squared_error, bce", ["mse", None]),
+    (SAEConfig, "tied", "True or False", [1, None, "yes", np.True_]),
+    (SAEConfig, "unit_norm", "True or False", [0, None]),
+    (SAEConfig, "weight_decay", "a finite number of at least 0", [-1, NAN, None, True]),
+    (SAEConfig, "sparsity", "None or a kind of sparsity", ["KL", KL, 0.1]),
+    (TrainConfig, "epochs", "an integer of at least 1", [0, 1.5, None, True]),
+    (TrainConfig, "batch_size", "an integer of at least 1", [0, 1.5, None]),
+    (TrainConfig, "learning_rate", "a finite number above 0", [0, -1, NAN, INF, "1e-3"]),
+    (TrainConfig, "epsilon", "a finite number above 0", [0, NAN]),
+    (TrainConfig, "beta_1", "a number from 0 to below 1", [1, -0.1, NAN]),
+    (TrainConfig, "beta_2", "a number from 0 to below 1", [1, None]),
+    (TrainConfig, "seed", "an integer of at least 0", [-1, 0.5, None]),
+    (TrainConfig, "mixed_precision", "True or False", [1, "bf16"]),
+]
+REQUIRED = {SAEConfig: {"n_features": 4, "n_latents": 3}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "allowed", "value"),
+    [(*row, value) for *row, values in REFUSED for value in values],
+)
+def test_a_wrong_value_is_refused(kind, field, allowed, value):
+    with pytest.raises(ValueError, match=r"\A[^\n]*\Z") as error:
+        kind(**{**REQUIRED.get(kind, {}), field: value})
+    assert str(error.value).startswith(f"{kind.__name__}.{field} must be {allowed}")
+    assert str(error.value).endswith(f", got {value!r}.")
+
+
+def test_every_field_has_a_refused_value():
+    for kind in (KL, L1, SAEConfig, TrainConfig):
+        tested = {field for owner, field, *_ in REFUSED if owner is kind}
+        assert tested == {field.name for field in dataclasses.fields(kind)}
+
+
+@pytest.mark.parametrize("activation", ["relu", "linear"])
+def test_kl_needs_codes_between_0_and_1(activation):
+    with pytest.raises(ValueError, match=r"SAEConfig\.activation must be 'sigmoid' when .* KL"):
+        SAEConfig(4, 3, activation=activation, sparsity=KL())
+
+
+def test_bce_needs_a_sigmoid_output():
+    with pytest.raises(ValueError, match=r"SAEConfig\.output must be 'sigmoid' when .* 'bce'"):
+        SAEConfig(4, 3, output="linear", reconstruction="bce")
+
+
+@pytest.mark.parametrize(
+    "config", [KL(), L1(), SAEConfig(4, 3), SAEConfig(np.int64(4), 3, weight_decay=np.float32(0.5))]
+)
+def test_settings_are_values(config):
+    assert config == dataclasses.replace(config)
+    assert hash(config) == hash(dataclasses.replace(config))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(config, dataclasses.fields(config)[0].name, 1)
+
+
+def test_a_new_kind_of_sparsity_brings_its_own_check():
+    @dataclasses.dataclass(frozen=True)
+    class Untied(Sparsity):
+        def check(self, config):
+            if config.tied:
+                raise ValueError("SAEConfig.tied must be False.")
+
+    assert SAEConfig(4, 3, sparsity=Untied()).sparsity == Untied()
+    with pytest.raises(ValueError, match="must be False"):
+        SAEConfig(4, 3, sparsity=Untied(), tied=True)

@@ -1,0 +1,117 @@
+"""The parity ledger at its tolerances, and proof that it can fail."""
+
+import dataclasses
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+from saebook import KL, L1, SAEConfig, TrainConfig, parity, reference
+from tests.conftest import FRAMEWORKS
+
+GROUPS = sorted({(type(c.sparsity).__name__, c.activation) for c in parity.configs()})
+
+
+@pytest.mark.parametrize("dtype", parity.TOLERANCE)
+@pytest.mark.parametrize("name", FRAMEWORKS)
+@pytest.mark.parametrize(("kind", "activation"), GROUPS)
+def test_ledger(name, kind, activation, dtype):
+    group = [
+        config
+        for config in parity.configs()
+        if (type(config.sparsity).__name__, config.activation) == (kind, activation)
+    ]
+    assert len(group) == 24  # 3 outputs and errors, tied or not, unit norm or not, decay or not
+    for config in group:
+        found = parity.compare(name, config, dtype)
+        assert max(found.values()) <= parity.TOLERANCE[dtype], (config, found)
+
+
+def test_ledger_covers_every_option():
+    configs = parity.configs()
+    for field in ("activation", "output", "reconstruction", "tied", "unit_norm"):
+        assert len({getattr(c, field) for c in configs}) == {"activation": 3}.get(field, 2)
+    assert {type(c.sparsity) for c in configs} == {type(None), KL, L1}
+    assert len(set(configs)) == len(configs) == 168
+    assert parity.TRAINING.epochs * -(-parity.N_SAMPLES // parity.TRAINING.batch_size) == 500
+
+
+@pytest.mark.parametrize("config", [c for c in parity.configs() if c.activation == "relu"], ids=str)
+def test_no_relu_of_the_ledger_comes_near_its_kink(config):
+    x, params = parity.samples(), parity.start(config)
+    linear = dataclasses.replace(config, activation="linear", sparsity=None)
+    signs = np.sign(reference.encode(linear, params, x))
+    assert (signs > 0).any(axis=0).all()
+    assert (signs < 0).any(axis=0).all()
+    for epochs in (0, 25, 75, 125):
+        trained = params
+        if epochs:
+            part = dataclasses.replace(parity.TRAINING, epochs=epochs)
+            trained = reference.fit(config, params, x, part)
+        a = reference.encode(linear, trained, x)
+        assert np.array_equal(np.sign(a), signs)
+        assert np.abs(a).min() > 0.1  # 500 steps move a weight by about 0.05 at most
+
+
+def wrong_axis(losses, monkeypatch):
+    """KL with the mean taken over latents, sample by sample, as the source program had it."""
+    right = losses.penalty
+    monkeypatch.setattr(losses, "penalty", lambda kind, z: right(kind, transpose(z)))
+
+
+def transpose(z):
+    return z.T if hasattr(z, "T") else import_module("tensorflow").transpose(z)
+
+
+def sum_for_mean(losses, monkeypatch):
+    """An error summed over samples instead of averaged."""
+    right = losses.reconstruction_loss
+    monkeypatch.setattr(
+        losses, "reconstruction_loss", lambda model, z, x: right(model, z, x) * parity.N_SAMPLES
+    )
+
+
+def exchanged(losses, monkeypatch):
+    """KL with rho in the place of 1 - rho."""
+    right = losses.penalty
+    monkeypatch.setattr(
+        losses, "penalty", lambda kind, z: right(dataclasses.replace(kind, rho=1 - kind.rho), z)
+    )
+
+
+@pytest.mark.parametrize("mutation", [wrong_axis, sum_for_mean, exchanged])
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_a_wrong_loss_breaks_the_ledger(name, mutation, monkeypatch):
+    config = SAEConfig(parity.N_FEATURES, parity.N_LATENTS, sparsity=KL(rho=0.1, beta=0.5))
+    mutation(import_module(f"saebook.{name}.losses"), monkeypatch)
+    found = parity.compare(name, config, "float64", TrainConfig(epochs=2, batch_size=32))
+    for quantity in ("loss", "gradient", "weights"):
+        assert found[quantity] > 1e-5, (quantity, found)
+
+
+def test_kerass_own_adam_breaks_the_ledger(monkeypatch):
+    import keras
+
+    class KerasAdam:
+        def __init__(self, variables, c):
+            self.variables = variables
+            self.adam = keras.optimizers.Adam(c.learning_rate, c.beta_1, c.beta_2, c.epsilon)
+            self.adam.build(variables)
+
+        def step(self, gradients):
+            self.adam.apply(gradients, self.variables)
+
+    config = SAEConfig(parity.N_FEATURES, parity.N_LATENTS)
+    monkeypatch.setattr("saebook.tensorflow.training.Adam", KerasAdam)
+    # Where gradients are small beside epsilon, its place matters; 1e-4 shows it within 500 steps.
+    train_config = dataclasses.replace(parity.TRAINING, epsilon=1e-4)
+    found = parity.compare("tensorflow", config, "float64", train_config)
+    assert found["gradient"] <= parity.TOLERANCE["float64"]
+    assert found["weights"] > 1e-4, found
+
+
+def test_relative_difference():
+    assert parity.relative_difference([0.0, 0.0], [0.0, 0.0]) == 0
+    assert parity.relative_difference([3.0, 4.0], [0.0, 4.0]) == 0.75
+    with np.errstate(divide="ignore"):
+        assert parity.relative_difference([1.0], [0.0]) == np.inf

@@ -1,0 +1,136 @@
+"""The specification itself, against calculus and against numbers worked out by hand."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from saebook import KL, L1, SAEConfig, TrainConfig, parity, reference
+
+
+def central_differences(config, params, x, step=1e-5):
+    """Gradient of the loss by moving one parameter at a time."""
+    grads = {}
+    for name, value in params.items():
+        grads[name] = np.zeros_like(value)
+        for index in np.ndindex(value.shape):
+            losses = []
+            for sign in (1, -1):
+                moved = value.copy()
+                moved[index] += sign * step
+                losses.append(reference.loss_terms(config, {**params, name: moved}, x)["loss"])
+            grads[name][index] = (losses[0] - losses[1]) / (2 * step)
+    return grads
+
+
+@pytest.mark.parametrize("config", parity.configs(), ids=str)
+def test_gradients_agree_with_central_differences(config):
+    config = dataclasses.replace(config, n_features=5, n_latents=4)
+    rng = np.random.default_rng(3)
+    params = {
+        k: v + 0.1 * rng.normal(size=v.shape) for k, v in reference.init_params(config, 4).items()
+    }
+    x = rng.random((6, 5))
+    found = reference.gradients(config, params, x)
+    expected = central_differences(config, params, x)
+    assert list(found) == list(params)
+    for name in params:
+        # Relative to the larger of the two, as UFLDL has it.
+        assert parity.relative_difference(found[name], expected[name]) < 1e-8, name
+
+
+def test_kl_and_its_gradient_by_hand():
+    z = np.array([[0.2, 0.5], [0.4, 0.5]])  # rho_hat = 0.3, 0.5
+    kind = KL(rho=0.5, beta=2.0)
+    expected = 2 * (0.5 * np.log(0.5 / 0.3) + 0.5 * np.log(0.5 / 0.7))
+    assert reference.penalty(kind, z) == pytest.approx(expected, rel=1e-14)
+    slope = 2 * (-0.5 / 0.3 + 0.5 / 0.7) / 2
+    np.testing.assert_allclose(reference.penalty_gradient(kind, z), [[slope, 0]] * 2, rtol=1e-13)
+
+
+def test_kl_is_zero_at_rho_and_pays_nothing_for_a_constant_unit():
+    assert reference.penalty(KL(rho=0.1), np.full((7, 3), 0.1)) == pytest.approx(0, abs=1e-15)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_kl_of_a_saturated_code_is_finite(value):
+    z = np.full((5, 2), value)
+    assert np.isfinite(reference.penalty(KL(), z))
+    assert np.all(np.isfinite(reference.penalty_gradient(KL(), z)))
+
+
+def test_l1_is_a_sum_over_latents_and_a_mean_over_samples():
+    z = np.array([[1.0, -2.0, 0.0], [0.0, 0.0, 4.0]])
+    assert reference.penalty(L1(0.5), z) == pytest.approx(0.5 * (3 + 4) / 2)
+    np.testing.assert_array_equal(
+        reference.penalty_gradient(L1(0.5), z), 0.25 * np.array([[1, -1, 0], [0, 0, 1]])
+    )
+
+
+def test_squared_error_is_a_sum_over_features_and_a_mean_over_samples():
+    config = SAEConfig(3, 1, output="linear")
+    x = np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 1.0]])
+    assert reference.reconstruction_loss(config, np.zeros((2, 3)), x) == pytest.approx((14 + 1) / 2)
+
+
+def test_bce_of_large_logits_neither_overflows_nor_loses_the_sample():
+    config = SAEConfig(2, 1, reconstruction="bce")
+    o = np.array([[800.0, -800.0]])
+    assert reference.reconstruction_loss(config, o, np.array([[1.0, 0.0]])) == 0
+    assert reference.reconstruction_loss(config, o, np.array([[0.0, 0.0]])) == 800
+
+
+def test_weight_decay_counts_weights_and_not_biases():
+    config = SAEConfig(3, 2, weight_decay=0.1)
+    params = {name: np.ones(shape) for name, shape in reference.parameter_shapes(config).items()}
+    assert reference.loss_terms(config, params, np.ones((1, 3)))["weight_decay"] == pytest.approx(
+        1.2
+    )
+    tied = dataclasses.replace(config, tied=True)
+    del params["W_dec"]
+    assert reference.loss_terms(tied, params, np.ones((1, 3)))["weight_decay"] == pytest.approx(0.6)
+
+
+def test_unit_norm_scales_dictionary_rows_at_the_start_and_after_training():
+    for tied in (False, True):
+        config = SAEConfig(6, 4, unit_norm=True, tied=tied)
+        params = reference.init_params(config, 0)
+        trained = reference.fit(
+            config, params, np.random.default_rng(0).random((9, 6)), TrainConfig(epochs=2)
+        )
+        for p in (params, trained):
+            norms = np.linalg.norm(reference.dictionary(config, p), axis=1)
+            np.testing.assert_allclose(norms, 1, rtol=1e-14)
+        assert not np.allclose(trained["W_enc"], params["W_enc"])
+
+
+def test_a_dictionary_row_of_zeros_stays_zero_when_normalised():
+    config = SAEConfig(3, 2, unit_norm=True)
+    params = {**reference.init_params(config), "W_dec": np.array([[0.0, 0, 0], [0, 3, 4]])}
+    normed = reference.normalize_decoder(config, params)["W_dec"]
+    np.testing.assert_allclose(normed, [[0, 0, 0], [0, 0.6, 0.8]])
+
+
+def test_adam_first_step_is_the_learning_rate_whatever_the_gradient():
+    params = {"w": np.array([1.0, 1.0, 1.0])}
+    optimizer = reference.Adam(params, TrainConfig(learning_rate=0.1, epsilon=1e-30))
+    stepped = optimizer.step(params, {"w": np.array([1e-6, -3.0, 50.0])})
+    np.testing.assert_allclose(stepped["w"], [0.9, 1.1, 0.9])
+
+
+def test_epoch_order_visits_every_sample_once_and_depends_on_seed_and_epoch_alone():
+    orders = {
+        (seed, epoch): tuple(reference.epoch_order(50, seed, epoch))
+        for seed in (0, 1)
+        for epoch in (0, 1, 2)
+    }
+    assert all(sorted(order) == list(range(50)) for order in orders.values())
+    assert len(set(orders.values())) == len(orders)
+    assert tuple(reference.epoch_order(50, 1, 2)) == orders[1, 2]
+
+
+def test_initial_weights_and_the_first_order_come_from_different_streams():
+    """NumPy seeds (7,) and (7, 0) alike; the weights must not repeat the shuffling's numbers."""
+    assert np.random.default_rng(7).random() == np.random.default_rng([7, 0]).random()
+    order = reference.epoch_order(1000, 7, 0)
+    assert not np.array_equal(order, np.random.default_rng(7).permutation(1000))
