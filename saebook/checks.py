@@ -66,3 +66,13 @@ def check_params(config, params):
         if not np.isfinite(params[name]).all():
             raise ValueError(f"params[{name!r}] must be finite, got NaN or infinity.")
     return params
+
+
+def check_finite(loss, params, epoch):
+    """Raise FloatingPointError if training has left the finite numbers in `epoch`, from 0."""
+    broken = [name for name, value in params.items() if not np.isfinite(value).all()]
+    if broken or not np.isfinite(loss):
+        raise FloatingPointError(
+            f"{', '.join(broken) or 'the loss'} stopped being finite in epoch {epoch + 1}; "
+            "try a smaller learning_rate."
+        )

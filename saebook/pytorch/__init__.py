@@ -3,6 +3,8 @@
 try:
     import torch  # noqa: F401
 except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
     raise ImportError(
         "saebook.pytorch needs PyTorch, which is not installed: pip install 'saebook[torch]'."
     ) from error

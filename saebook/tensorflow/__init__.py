@@ -3,6 +3,8 @@
 try:
     import tensorflow as tf
 except ModuleNotFoundError as error:
+    if error.name != "tensorflow":
+        raise
     raise ImportError(
         "saebook.tensorflow needs TensorFlow, which is not installed: "
         "pip install 'saebook[tensorflow]'."

@@ -69,8 +69,10 @@ class SparseAutoencoder(keras.Model):
         self.product_dtype = None  # dtype of matrix products, if not the parameters' own
         with tf.device(self.device):
             for name, value in init_params(config, seed).items():
-                setattr(self, name, self.add_weight(shape=value.shape, name=name))
-                getattr(self, name).assign(value)
+                # "zeros" because Keras's default draws its seed from Python's global random state
+                variable = self.add_weight(shape=value.shape, name=name, initializer="zeros")
+                variable.assign(value)
+                setattr(self, name, variable)
         self.built = True
 
     @property

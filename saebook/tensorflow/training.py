@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import trange
 
-from saebook.checks import check_samples
+from saebook.checks import check_finite, check_samples
 from saebook.config import TrainConfig
 from saebook.metrics import dead_features, fvu, l0
 from saebook.reference import epoch_order
@@ -72,7 +72,7 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
     ValueError
         If an array does not suit the model, or mixed precision is asked of a float64 model.
     FloatingPointError
-        If the loss stops being finite.
+        If the loss or a parameter stops being finite.
     """
     if train_config.mixed_precision and model.dtype != "float32":
         raise ValueError(f"mixed_precision needs a model of dtype float32, got {model.dtype}.")
@@ -113,11 +113,7 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
             names = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
             row = dict(zip(names, (sums / len(x)).numpy().tolist(), strict=True))
             row["dead"] = int(np.sum(~fired.numpy()))
-            if not np.isfinite(row["loss"]):
-                raise FloatingPointError(
-                    f"the loss became {row['loss']} in epoch {epoch + 1}; "
-                    "try a smaller learning_rate."
-                )
+            check_finite(row["loss"], model.to_numpy(), epoch)
             if x_val is not None:
                 row |= {f"val_{name}": value for name, value in evaluate(model, x_val).items()}
             for name, value in row.items():

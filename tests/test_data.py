@@ -1,0 +1,79 @@
+"""The bundled data set."""
+
+import socket
+
+import numpy as np
+import pytest
+
+from saebook import data, mnist
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return mnist(dtype="uint8")
+
+
+def test_sizes_and_types(digits):
+    assert [len(part) for part in digits] == [55_000] * 2 + [5_000] * 2 + [10_000] * 2
+    assert all(part.dtype == np.uint8 for part in digits)
+    assert digits.x_train.shape[1:] == (784,)
+    assert mnist(flat=False, dtype="uint8").x_val.shape == (5_000, 28, 28)
+
+
+def test_floats_are_the_bytes_over_255(digits):
+    floats = mnist()
+    assert floats.x_train.dtype == np.float32
+    assert floats.x_train.flags.c_contiguous
+    assert (floats.x_test.min(), floats.x_test.max()) == (0, 1)
+    np.testing.assert_array_equal(np.rint(255 * floats.x_val), digits.x_val)
+    np.testing.assert_array_equal(floats.y_test, digits.y_test)
+    every_byte = np.arange(256) / 255
+    np.testing.assert_array_equal(np.unique(floats.x_train), every_byte.astype(np.float32))
+
+
+def test_no_image_is_in_two_parts(digits):
+    parts = [
+        {image.tobytes() for image in x} for x in (digits.x_train, digits.x_val, digits.x_test)
+    ]
+    assert [len(part) for part in parts] == [55_000, 5_000, 10_000]
+    assert not parts[0] & parts[1]
+    assert not parts[0] & parts[2]
+    assert not parts[1] & parts[2]
+
+
+def test_the_labels_are_those_of_the_original_files(digits):
+    """Counts of the digits 0 to 9 as published with the data set."""
+    train = np.bincount(np.concatenate([digits.y_train, digits.y_val]))
+    assert train.tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    test = np.bincount(digits.y_test)
+    assert test.tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+def test_what_a_user_changes_stays_his(digits):
+    first = mnist(dtype="uint8")
+    first.x_test[:] = 0
+    first.y_test[:] = 0
+    np.testing.assert_array_equal(mnist(dtype="uint8").x_test, digits.x_test)
+    np.testing.assert_array_equal(mnist().y_test, digits.y_test)
+
+
+def test_no_network(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("the data set asked for the network")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    data._bundled.cache_clear()
+    assert len(mnist(dtype="uint8").x_test) == 10_000
+
+
+def test_a_damaged_file_is_refused():
+    with pytest.raises(
+        OSError, match=r"mnist\.npz must have the SHA-256 checksum 00, got 06af5dfe"
+    ):
+        data._bundled("mnist.npz", "00")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int", None, 8])
+def test_another_dtype_is_refused(dtype):
+    with pytest.raises(ValueError, match="dtype must be 'float32' or 'uint8', got"):
+        mnist(dtype=dtype)

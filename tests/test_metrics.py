@@ -1,0 +1,92 @@
+"""Measures, against cases whose value is known."""
+
+import numpy as np
+import pytest
+
+from saebook import metrics
+
+RNG = np.random.default_rng(0)
+X = RNG.random((20, 5))
+
+
+def test_reconstruction_error_is_a_sum_per_sample():
+    np.testing.assert_allclose(metrics.reconstruction_error(X, X + 2.0), np.full(20, 20.0))
+
+
+def test_fvu_of_the_mean_is_1_and_of_a_copy_0():
+    assert metrics.fvu(X, np.broadcast_to(X.mean(axis=0), X.shape)) == pytest.approx(1)
+    assert metrics.fvu(X, X) == 0
+
+
+def test_fvu_is_a_ratio_of_sums_and_not_a_mean_of_ratios():
+    """Samples near the mean with an error of their own size must not rule the result."""
+    x = np.array([[0.0], [10.0], [5.001], [4.999]])
+    x_hat = np.array([[0.0], [10.0], [5.0], [5.0]])
+    assert metrics.fvu(x, x_hat) < 1e-6
+
+
+def test_fvu_needs_variance():
+    with pytest.raises(ValueError, match="at least two different samples, got 3 equal"):
+        metrics.fvu(np.ones((3, 2)), np.ones((3, 2)))
+
+
+def test_l0_and_dead_features_count_what_is_above_the_threshold():
+    z = np.array([[0.0, 0.6, 0.1], [0.0, 0.4, 0.0]])
+    assert metrics.l0(z) == 1.5
+    assert metrics.l0(z, threshold=0.5) == 0.5
+    assert metrics.dead_features(z).tolist() == [True, False, False]
+    assert metrics.dead_features(z, threshold=0.5).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("measure", [metrics.hoyer, metrics.treves_rolls])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_sparseness_is_1_for_one_active_entry_and_0_for_equal_ones(measure, axis):
+    n = 6
+    np.testing.assert_allclose(measure(3.0 * np.eye(n), axis), np.ones(n))
+    np.testing.assert_allclose(measure(np.full((n, n), 0.2), axis), np.zeros(n), atol=1e-12)
+    scaled = RNG.random((n, n))
+    np.testing.assert_allclose(measure(7 * scaled, axis), measure(scaled, axis))
+
+
+@pytest.mark.parametrize("measure", [metrics.hoyer, metrics.treves_rolls])
+def test_silence_has_no_sparseness(measure):
+    z = np.array([[0.0, 0.0], [1.0, 0.0]])
+    assert np.isnan(measure(z, axis=1)[0])
+    assert measure(z, axis=1)[1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("measure", [metrics.hoyer, metrics.treves_rolls])
+def test_the_two_senses_differ(measure):
+    """One latent active for all samples: sparse per sample, dense in its lifetime."""
+    z = np.zeros((8, 4))
+    z[:, 2] = 1.0
+    np.testing.assert_allclose(measure(z, axis=1), 1)
+    assert measure(z, axis=0)[2] == pytest.approx(0)
+
+
+def test_sparseness_by_hand():
+    z = np.array([[3.0, 4.0]])
+    assert metrics.hoyer(z, axis=1)[0] == pytest.approx((2**0.5 - 7 / 5) / (2**0.5 - 1))
+    assert metrics.treves_rolls(z, axis=1)[0] == pytest.approx((1 - 3.5**2 / 12.5) / (1 - 1 / 2))
+    assert metrics.hoyer(-z, axis=1) == metrics.hoyer(z, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: metrics.reconstruction_error(X, X[:, :3]), "x_hat must have the shape of x"),
+        (lambda: metrics.fvu(X, np.full_like(X, np.nan)), "x_hat must hold finite"),
+        (lambda: metrics.l0(X[0]), r"z must be .* two-dimensional array, got shape \(5,\)"),
+        (lambda: metrics.l0(np.zeros((0, 3))), "z must be a non-empty"),
+        (
+            lambda: metrics.dead_features(np.zeros((2, 3), dtype=int)),
+            "floating-point numbers, got int",
+        ),
+        (lambda: metrics.hoyer(X, axis=2), "axis must be 0"),
+        (lambda: metrics.hoyer(X[:, :1], axis=1), "at least 2 entries along axis 1"),
+        (lambda: metrics.treves_rolls(-X, axis=1), "must not be negative"),
+    ],
+)
+def test_wrong_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

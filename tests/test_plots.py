@@ -1,0 +1,95 @@
+"""Figures and their descriptions."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from saebook import metrics, plots
+
+RNG = np.random.default_rng(0)
+FIGURES = {
+    "dictionary": lambda: plots.dictionary(RNG.normal(size=(10, 784)), n_columns=4),
+    "reconstructions": lambda: plots.reconstructions(
+        {"input": RNG.random((5, 784)), "KL": RNG.random((5, 784))}
+    ),
+    "curves": lambda: plots.curves(
+        {"PyTorch": [3, 2, 1], "TensorFlow": [3, 2, 1.5]}, y_label="loss"
+    ),
+    "sparsity_histograms": lambda: plots.sparsity_histograms(
+        {"KL": RNG.random((20, 8)), "L1": np.eye(20)[:, :8]}, metrics.hoyer
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_describes_itself_and_its_series(name):
+    figure = FIGURES[name]()
+    assert len(figure.alt) > 40
+    assert figure.alt.endswith(".")
+    for label in {"reconstructions": ["input", "KL"], "curves": ["PyTorch", "1.5"]}.get(name, []):
+        assert label in figure.alt
+
+
+def test_dictionary_tiles_stand_in_reading_order_on_a_common_zero():
+    atoms = np.zeros((3, 4))
+    atoms[0, 0], atoms[1, 3], atoms[2, 1] = 2.0, -5.0, 0.1
+    figure = plots.dictionary(atoms, n_columns=2, shape=(2, 2))
+    canvas = figure.axes[0].images[0].get_array().filled(np.nan)
+    assert canvas.shape == (5, 5)
+    assert (canvas[0, 0], canvas[1, 4], canvas[3, 1]) == (1, -1, 1)
+    assert np.isnan(canvas[2]).all()
+    assert figure.axes[0].images[0].get_clim() == (-1, 1)
+
+
+def test_a_dead_row_is_drawn_blank():
+    canvas = plots.dictionary(np.zeros((1, 4)), 1, (2, 2)).axes[0].images[0].get_array()
+    assert (canvas == 0).all()
+
+
+def test_wrong_tiles_are_refused():
+    with pytest.raises(
+        ValueError, match=r"images must have shape \(n_images, 784\).* got \(3, 10\)"
+    ):
+        plots.dictionary(np.zeros((3, 10)))
+
+
+def test_show_needs_a_description():
+    figure, _ = plots.subplots()
+    with pytest.raises(ValueError, match="alt must describe"):
+        plots.show(figure)
+
+
+def test_show_gives_a_notebook_the_picture_and_the_text():
+    code = """
+from IPython.testing.globalipapp import start_ipython
+shell = start_ipython()
+shell.kernel = None  # what a notebook's shell has
+from saebook import plots
+from IPython.utils.capture import capture_output
+with capture_output() as out:
+    figure, axis = plots.subplots()
+    plots.show(figure, "an empty plot")
+(shown,) = out.outputs
+assert shown.data["text/plain"] == "an empty plot"
+assert shown.data["image/png"][:4] == b"\\x89PNG"
+assert b"atplotlib" not in shown.data["image/png"]
+assert shown.metadata["image/png"]["alt"] == "an empty plot"
+from matplotlib import pyplot
+assert not pyplot.get_fignums()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_style_is_the_books_alone():
+    before = dict(plt.rcParams)
+    plots.subplots()
+    assert dict(plt.rcParams) == before
