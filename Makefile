@@ -1,7 +1,7 @@
 # `make help` lists the targets. Everything is installed into .venv/, nothing outside the repository.
 #
 #   PYTHON=python3.12   the Python to make .venv with (default: the first suitable one found)
-#   PYTEST_ARGS="..."   more options for pytest, e.g. PYTEST_ARGS="-k parity --durations=10"
+#   PYTEST_ARGS="..."   more options for pytest, e.g. PYTEST_ARGS="--cov=saebook"
 #   PORT=8000           where `make serve` listens
 
 .DEFAULT_GOAL := help
@@ -63,10 +63,14 @@ book-force: $(ENV) ## build the book from nothing, running every cell, as CI doe
 	@$(MAKE) --no-print-directory book
 
 # The tests of the site (tests/site) look at the book as last built, and are skipped with the reason
-# when there is none. nbval runs each notebook and compares its outputs with the stored ones.
+# when there is none. nbval then runs each notebook and compares its outputs with the stored ones.
+# The tests are thousands of small steps, each on one core: two processes halve the time. A notebook
+# uses all cores by itself, so they run one after the other. Both parts run even if the first fails.
 test: $(ENV) lint ## check the style, run all tests, run all notebooks and compare their outputs
-	$(PY) -m pytest tests notebooks --nbval --nbval-current-env --nbval-cell-timeout=600 \
-	    --nbval-sanitize-with tests/nbval_sanitize.cfg $(PYTEST_ARGS)
+	$(PY) -m pytest tests -n 2 $(PYTEST_ARGS); tests=$$?; \
+	$(PY) -m pytest notebooks --nbval --nbval-current-env --nbval-cell-timeout=900 \
+	    --nbval-sanitize-with tests/nbval_sanitize.cfg || exit 1; \
+	if [ $$tests -ne 0 ]; then echo "The notebooks passed, but tests failed: see above."; exit 1; fi
 
 lint: $(ENV) ## check the style and the format of the code
 	@$(PY) -m ruff check .
