@@ -42,7 +42,10 @@ def test_outputs_are_text_without_paths_of_a_machine(notebook):
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             assert not [mime for mime in output.get("data", {}) if mime.startswith("image/")]
-            assert not re.search(r"/(home|root|work|tmp|Users)/|[A-Z]:\\", str(output)), output
+            paths = (
+                rf"{re.escape(str(ROOT))}|/(home|root|tmp|opt|usr|Users)/|site-packages|[A-Z]:\\"
+            )
+            assert not re.search(paths, str(output)), output
 
 
 def test_every_cell_was_run_and_has_an_id_of_its_own(notebook):

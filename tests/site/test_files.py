@@ -65,3 +65,9 @@ def test_no_page_shows_unprocessed_source(pages):
         text = article.get_text()
         for raw in ("$$", ":::", "{ref}", "{cite", "{eq}", "{doc}", "Traceback (most recent"):
             assert raw not in text, f"{page.name} shows {raw}"
+
+
+def test_no_cell_complains(pages):
+    """A warning on a page names paths of the machine that built it, and worries the reader."""
+    complaints = {page.name: html.select(".output.stderr") for page, html in pages.items()}
+    assert not {name: [c.get_text() for c in found] for name, found in complaints.items() if found}
