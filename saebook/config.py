@@ -179,7 +179,7 @@ class SAEConfig:
 
     @property
     def active_above(self):
-        """Value above which a latent counts as active: the activation of a zero pre-activation."""
+        """Value above which a latent counts as active, that of a pre-activation of 0."""
         return 0.5 if self.activation == "sigmoid" else 0.0
 
 

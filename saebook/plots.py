@@ -60,7 +60,7 @@ def show(figure, alt=None):
     plt.close(figure)
     display(
         {"image/png": file.getvalue(), "text/plain": alt},
-        metadata={"image/png": {"alt": alt}},
+        metadata={"image/png": {"alt": alt, "width": round(100 * figure.get_figwidth())}},
         raw=True,
     )
 
@@ -171,7 +171,7 @@ def curves(series, x=None, x_label="epoch", y_label="", log=False):
         values = np.asarray(values, dtype=float)
         positions = np.arange(1, len(values) + 1) if x is None else x
         axis.plot(positions, values, label=label, dashes=dashes[index % len(dashes)])
-        spans.append(f"{label} from {values[0]:.3g} to {values[-1]:.3g}")
+        spans.append(f"{label} from {values[0]:.2g} to {values[-1]:.2g}")
     axis.set(xlabel=x_label, ylabel=y_label, yscale="log" if log else "linear")
     axis.legend(frameon=False)
     figure.alt = f"Lines of {y_label or 'values'} over {x_label}: {'; '.join(spans)}."

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from tqdm.auto import trange
+from tqdm import trange
 
 from saebook.checks import check_finite, check_samples
 from saebook.config import TrainConfig
