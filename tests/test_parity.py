@@ -36,21 +36,19 @@ def test_ledger_covers_every_option():
     assert parity.TRAINING.epochs * -(-parity.N_SAMPLES // parity.TRAINING.batch_size) == 500
 
 
-@pytest.mark.parametrize("config", [c for c in parity.configs() if c.activation == "relu"], ids=str)
-def test_no_relu_of_the_ledger_comes_near_its_kink(config):
+@pytest.mark.parametrize("config", parity.configs(), ids=str)
+def test_no_preactivation_of_the_ledger_comes_near_a_kink(config):
     x, params = parity.samples(), parity.start(config)
     linear = dataclasses.replace(config, activation="linear", sparsity=None)
     signs = np.sign(reference.encode(linear, params, x))
     assert (signs > 0).any(axis=0).all()
     assert (signs < 0).any(axis=0).all()
-    for epochs in (0, 25, 75, 125):
-        trained = params
-        if epochs:
-            part = dataclasses.replace(parity.TRAINING, epochs=epochs)
-            trained = reference.fit(config, params, x, part)
+    for epochs in (0, 60, 125):
+        part = dataclasses.replace(parity.TRAINING, epochs=max(epochs, 1))
+        trained = reference.fit(config, params, x, part) if epochs else params
         a = reference.encode(linear, trained, x)
         assert np.array_equal(np.sign(a), signs)
-        assert np.abs(a).min() > 0.1  # 500 steps move a weight by about 0.05 at most
+        assert np.abs(a).min() > 0.1, np.abs(a).min()
 
 
 def wrong_axis(losses, monkeypatch):
