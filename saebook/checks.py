@@ -48,6 +48,24 @@ def check_samples(config, x, name, dtype):
     return x
 
 
+def check_validation(config, x_val, dtype):
+    """Validation samples as `check_samples` returns them, or None for None.
+
+    Raises
+    ------
+    ValueError
+        As `check_samples`, or if all samples are equal, so that no variance can be explained.
+    """
+    if x_val is None:
+        return None
+    x_val = check_samples(config, x_val, "x_val", dtype)
+    if (x_val == x_val[0]).all():
+        raise ValueError(
+            f"x_val must hold at least two different samples, got {len(x_val)} equal one(s)."
+        )
+    return x_val
+
+
 def check_params(config, params):
     """The parameters as arrays, in the reference's order.
 

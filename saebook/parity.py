@@ -5,9 +5,8 @@ each term of the ``loss``, each parameter's ``gradient``, and all parameters aft
 training with ``fit`` (``weights``).
 
 The samples come in two groups, and every latent starts out for one and against the other, so that
-no pre-activation comes near 0. At 0 a ReLU and the L1 penalty have a kink, where rounding decides on
-which side a sample falls, and two correct programs part by far more than rounding: about 1e-4 in
-float32 for a single sample.
+no pre-activation comes near 0. At 0 a ReLU and the L1 penalty have a kink, where rounding decides
+on which side a sample falls, and two correct programs part by far more than rounding.
 """
 
 from functools import lru_cache

@@ -157,6 +157,13 @@ def test_wrong_samples_are_refused_everywhere(framework, x, wrong, message):
     np.testing.assert_array_equal(before["W_enc"], model.to_numpy()["W_enc"])
 
 
+def test_validation_needs_two_different_samples(framework, x):
+    model = framework.SparseAutoencoder(CONFIG, device="cpu")
+    for equal in (x[:1], x[[0, 0, 0]]):
+        with pytest.raises(ValueError, match="x_val must hold at least two different samples, got"):
+            framework.fit(model, x, SHORT, x_val=equal)
+
+
 def test_bce_refuses_data_outside_0_and_1(framework, x):
     model = framework.SparseAutoencoder(SAEConfig(12, 8, reconstruction="bce"), device="cpu")
     with pytest.raises(

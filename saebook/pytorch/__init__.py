@@ -11,6 +11,14 @@ except ModuleNotFoundError as error:
 
 from saebook.pytorch.losses import gradients, loss_terms
 from saebook.pytorch.model import SparseAutoencoder
-from saebook.pytorch.training import encode, fit, reconstruct
+from saebook.pytorch.training import encode, evaluate, fit, reconstruct
 
-__all__ = ["SparseAutoencoder", "encode", "fit", "gradients", "loss_terms", "reconstruct"]
+__all__ = [
+    "SparseAutoencoder",
+    "encode",
+    "evaluate",
+    "fit",
+    "gradients",
+    "loss_terms",
+    "reconstruct",
+]

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from tqdm import trange
 
-from saebook.checks import check_finite, check_samples
+from saebook.checks import check_finite, check_samples, check_validation
 from saebook.config import TrainConfig
 from saebook.metrics import dead_features, fvu, l0
 from saebook.pytorch.losses import loss_terms
@@ -43,8 +43,7 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
     if train_config.mixed_precision and model.dtype != "float32":
         raise ValueError(f"mixed_precision needs a model of dtype float32, got {model.dtype}.")
     x = torch.as_tensor(check_samples(model.config, x, "x", model.dtype), device=model.device)
-    if x_val is not None:
-        x_val = check_samples(model.config, x_val, "x_val", model.dtype)
+    x_val = check_validation(model.config, x_val, model.dtype)
     optimizer = torch.optim.Adam(
         model.parameters(),
         lr=train_config.learning_rate,
@@ -52,6 +51,8 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
         eps=train_config.epsilon,
         fused=True,
     )
+    fired = torch.zeros(model.config.n_latents, dtype=torch.bool, device=model.device)
+    sums = torch.zeros(5, dtype=x.dtype, device=model.device)
 
     def step(rows):
         batch = x[rows]
@@ -73,13 +74,12 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
     try:
         hide = None if progress is None else not progress
         for epoch in trange(train_config.epochs, desc="training", unit="epoch", disable=hide):
-            fired = torch.zeros(model.config.n_latents, dtype=torch.bool, device=model.device)
-            sums = torch.zeros(5, dtype=x.dtype, device=model.device)
-            order = torch.as_tensor(
-                epoch_order(len(x), train_config.seed, epoch), device=model.device
-            )
-            for rows in torch.split(order, train_config.batch_size):
-                step(rows)
+            fired.zero_()
+            sums.zero_()
+            order = epoch_order(len(x), train_config.seed, epoch)
+            order = torch.as_tensor(order, device=model.device)
+            for start in range(0, len(x), train_config.batch_size):
+                step(order[start : start + train_config.batch_size])
             names = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
             row = dict(zip(names, (sums / len(x)).tolist(), strict=True))
             row["dead"] = int(torch.sum(~fired))

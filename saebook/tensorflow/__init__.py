@@ -26,6 +26,14 @@ for _gpu in tf.config.list_physical_devices("GPU"):
 
 from saebook.tensorflow.losses import gradients, loss_terms
 from saebook.tensorflow.model import SparseAutoencoder
-from saebook.tensorflow.training import encode, fit, reconstruct
+from saebook.tensorflow.training import encode, evaluate, fit, reconstruct
 
-__all__ = ["SparseAutoencoder", "encode", "fit", "gradients", "loss_terms", "reconstruct"]
+__all__ = [
+    "SparseAutoencoder",
+    "encode",
+    "evaluate",
+    "fit",
+    "gradients",
+    "loss_terms",
+    "reconstruct",
+]

@@ -4,45 +4,12 @@ import numpy as np
 import tensorflow as tf
 from tqdm import trange
 
-from saebook.checks import check_finite, check_samples
+from saebook.checks import check_finite, check_samples, check_validation
 from saebook.config import TrainConfig
 from saebook.metrics import dead_features, fvu, l0
 from saebook.reference import epoch_order
+from saebook.tensorflow.adam import Adam
 from saebook.tensorflow.losses import loss_terms
-
-
-class Adam:
-    """Adam in PyTorch's form, which `keras.optimizers.Adam` is not.
-
-    TensorFlow's fused update adds its epsilon to the root of the uncorrected second moment. Given
-    epsilon times the root's own correction, it computes PyTorch's formula exactly.
-    """
-
-    def __init__(self, variables, train_config):
-        self.variables = [v.value for v in variables]
-        self.m = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
-        self.v = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
-        self.config, self.t = train_config, tf.Variable(0.0, dtype=tf.float64)
-
-    def step(self, gradients):
-        """Update the variables in place."""
-        c, t, dtype = self.config, self.t.assign_add(1.0), self.variables[0].dtype
-        # The betas as the kernel sees them: rounding 0.999 to float32 moves 1 - 0.999 by 1e-5.
-        beta_1, beta_2 = (float(dtype.as_numpy_dtype(beta)) for beta in (c.beta_1, c.beta_2))
-        root = tf.sqrt(1 - beta_2**t)
-        for variable, m, v, gradient in zip(self.variables, self.m, self.v, gradients, strict=True):
-            tf.raw_ops.ResourceApplyAdam(
-                var=variable.handle,
-                m=m.handle,
-                v=v.handle,
-                beta1_power=tf.zeros((), dtype),  # the corrections are in lr and epsilon
-                beta2_power=tf.zeros((), dtype),
-                lr=tf.cast(c.learning_rate * root / (1 - beta_1**t), dtype),
-                beta1=tf.constant(c.beta_1, dtype),
-                beta2=tf.constant(c.beta_2, dtype),
-                epsilon=tf.cast(c.epsilon * root, dtype),
-                grad=gradient,
-            )
 
 
 def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
@@ -77,8 +44,7 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
     if train_config.mixed_precision and model.dtype != "float32":
         raise ValueError(f"mixed_precision needs a model of dtype float32, got {model.dtype}.")
     x = check_samples(model.config, x, "x", model.dtype)
-    if x_val is not None:
-        x_val = check_samples(model.config, x_val, "x_val", model.dtype)
+    x_val = check_validation(model.config, x_val, model.dtype)
     with tf.device(model.device):
         x = tf.constant(x)
         optimizer = Adam(model.trainable_variables, train_config)
@@ -87,18 +53,19 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
     def step(rows):
-        batch = tf.gather(x, rows)
-        with tf.GradientTape() as tape:
-            z = model.encode(batch)
-            terms = loss_terms(model, batch, z)
-        optimizer.step(tape.gradient(terms["loss"], model.trainable_variables))
-        if model.config.unit_norm:
-            model.normalize_decoder()
-        n_rows = tf.cast(tf.size(rows), x.dtype)
-        active = z > model.config.active_above
-        fired.assign(fired | tf.reduce_any(active, axis=0))
-        values = [*terms.values(), tf.reduce_sum(tf.cast(active, x.dtype)) / n_rows]
-        sums.assign_add(n_rows * tf.stack(values))
+        with tf.device(model.device):
+            batch = tf.gather(x, rows)
+            with tf.GradientTape() as tape:
+                z = model.encode(batch)
+                terms = loss_terms(model, batch, z)
+            optimizer.step(tape.gradient(terms["loss"], model.trainable_variables))
+            if model.config.unit_norm:
+                model.normalize_decoder()
+            n_rows = tf.cast(tf.size(rows), x.dtype)
+            active = z > model.config.active_above
+            fired.assign(fired | tf.reduce_any(active, axis=0))
+            values = [*terms.values(), tf.reduce_sum(tf.cast(active, x.dtype)) / n_rows]
+            sums.assign_add(n_rows * tf.stack(values))
 
     history = {}
     model.product_dtype = tf.bfloat16 if train_config.mixed_precision else None
@@ -136,21 +103,23 @@ def evaluate(model, x):
     dict of str to float
     """
     x = check_samples(model.config, x, "x", model.dtype)
-    batch = tf.convert_to_tensor(x)
-    z = model.encode(batch)
-    row = {name: float(value) for name, value in loss_terms(model, batch, z).items()}
-    codes, x_hat = z.numpy(), model.decode(z).numpy()
+    with tf.device(model.device):
+        batch = tf.convert_to_tensor(x)
+        z = model.encode(batch)
+        row = {name: float(value) for name, value in loss_terms(model, batch, z).items()}
+        codes, x_hat = z.numpy(), model.decode(z).numpy()
     row["l0"] = l0(codes, model.config.active_above)
     row["dead"] = int(dead_features(codes, model.config.active_above).sum())
     row["fvu"] = fvu(x, x_hat)
     return row
 
 
-def _in_batches(function, x, batch_size):
-    parts = [
-        function(tf.convert_to_tensor(x[start : start + batch_size])).numpy()
-        for start in range(0, len(x), batch_size)
-    ]
+def _in_batches(function, model, x, batch_size):
+    with tf.device(model.device):
+        parts = [
+            function(tf.convert_to_tensor(x[start : start + batch_size])).numpy()
+            for start in range(0, len(x), batch_size)
+        ]
     return np.concatenate(parts)
 
 
@@ -165,10 +134,10 @@ def encode(model, x, batch_size=8192):
         Samples on the device at a time.
     """
     x = check_samples(model.config, x, "x", model.dtype)
-    return _in_batches(model.encode, x, batch_size)
+    return _in_batches(model.encode, model, x, batch_size)
 
 
 def reconstruct(model, x, batch_size=8192):
     """Reconstructions of samples, as a NumPy array ``(n_samples, n_features)``; see `encode`."""
     x = check_samples(model.config, x, "x", model.dtype)
-    return _in_batches(model, x, batch_size)
+    return _in_batches(model, model, x, batch_size)
