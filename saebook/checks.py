@@ -1,8 +1,16 @@
 """Checks of arrays that come from a user: one clear sentence for each kind of mistake."""
 
+from numbers import Integral
+
 import numpy as np
 
 from saebook.reference import parameter_shapes
+
+
+def check_batch_size(batch_size):
+    """Raise ValueError unless `batch_size` is a positive integer."""
+    if not isinstance(batch_size, Integral) or isinstance(batch_size, bool) or batch_size < 1:
+        raise ValueError(f"batch_size must be an integer of at least 1, got {batch_size!r}.")
 
 
 def check_width(x, width, name):
@@ -33,7 +41,8 @@ def check_samples(config, x, name, dtype):
     check_width(x, config.n_features, name)
     if len(x) == 0:
         raise ValueError(f"{name} must hold at least one sample, got shape {x.shape}.")
-    x = np.ascontiguousarray(x, dtype=dtype)
+    with np.errstate(over="ignore"):  # a number too large for float32 is reported as infinite
+        x = np.ascontiguousarray(x, dtype=dtype)
     if not np.isfinite(x).all():
         bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
         raise ValueError(

@@ -169,7 +169,8 @@ class SAEConfig:
             "'sigmoid' when reconstruction is 'bce', which reads the output as a probability",
         )
         _refuse_unless(
-            self.sparsity is None or isinstance(self.sparsity, Sparsity),
+            self.sparsity is None
+            or (isinstance(self.sparsity, Sparsity) and type(self.sparsity) is not Sparsity),
             self,
             "sparsity",
             "None or a kind of sparsity such as KL(rho, beta) or L1(weight)",
@@ -179,7 +180,10 @@ class SAEConfig:
 
     @property
     def active_above(self):
-        """Value above which a latent counts as active, that of a pre-activation of 0."""
+        """Size above which a latent counts as active, that of a pre-activation of 0.
+
+        Give it to `saebook.metrics.l0` and `saebook.metrics.dead_features`.
+        """
         return 0.5 if self.activation == "sigmoid" else 0.0
 
 

@@ -12,8 +12,10 @@ def _matrix(a, name):
     a = np.asarray(a)
     if a.ndim != 2 or a.size == 0:
         raise ValueError(f"{name} must be a non-empty two-dimensional array, got shape {a.shape}.")
-    if a.dtype.kind != "f" or not np.isfinite(a).all():
-        raise ValueError(f"{name} must hold finite floating-point numbers, got {a.dtype}.")
+    if a.dtype.kind != "f":
+        raise ValueError(f"{name} must hold floating-point numbers, got {a.dtype}.")
+    if not np.isfinite(a).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinity.")
     return a
 
 
@@ -59,14 +61,14 @@ def fvu(x, x_hat):
         If the shapes differ, or all samples are equal, so that there is no variance to explain.
     """
     x, x_hat = _pair(x, x_hat)
+    if (x == x[0]).all():
+        raise ValueError(f"x must hold at least two different samples, got {len(x)} equal one(s).")
     total = np.sum((x - x.mean(axis=0, dtype=np.float64)) ** 2)
-    if total == 0:
-        raise ValueError(f"x must hold at least two different samples, got {len(x)} equal ones.")
     return float(np.sum(reconstruction_error(x, x_hat), dtype=np.float64) / total)
 
 
 def l0(z, threshold=0.0):
-    """Mean number of latents per sample whose activation is above a threshold.
+    """Mean number of active latents per sample: those whose size is above a threshold.
 
     Parameters
     ----------
@@ -78,11 +80,11 @@ def l0(z, threshold=0.0):
     -------
     float
     """
-    return float((_matrix(z, "z") > threshold).sum(axis=1).mean())
+    return float((np.abs(_matrix(z, "z")) > threshold).sum(axis=1).mean())
 
 
 def dead_features(z, threshold=0.0):
-    """Which latents are above a threshold for no sample at all.
+    """Which latents are active, in size above a threshold, for no sample at all.
 
     Parameters
     ----------
@@ -93,7 +95,7 @@ def dead_features(z, threshold=0.0):
     -------
     ndarray of bool (n_latents,)
     """
-    return ~(_matrix(z, "z") > threshold).any(axis=0)
+    return ~(np.abs(_matrix(z, "z")) > threshold).any(axis=0)
 
 
 def hoyer(z, axis):

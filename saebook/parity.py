@@ -9,6 +9,7 @@ no pre-activation comes near 0. At 0 a ReLU and the L1 penalty have a kink, wher
 on which side a sample falls, and two correct programs part by far more than rounding.
 """
 
+from contextlib import nullcontext
 from functools import lru_cache
 from importlib import import_module
 from itertools import product
@@ -62,12 +63,17 @@ def configs():
 def relative_difference(a, b):
     """Euclidean norm of ``a - b`` over that of ``b``; 0 if the two are equal, zeros included."""
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if a.shape != b.shape:
+        raise ValueError(f"a must have the shape of b, {b.shape}, got {a.shape}.")
     distance = np.linalg.norm(a - b)
     return float(distance / np.linalg.norm(b)) if distance else 0.0
 
 
 def _worst(found, expected):
-    return max(relative_difference(found[name], expected[name]) for name in expected)
+    if list(found) != list(expected):
+        raise ValueError(f"found must have the keys {list(expected)}, got {list(found)}.")
+    # NumPy's maximum, because Python's loses a NaN
+    return float(np.max([relative_difference(found[name], expected[name]) for name in expected]))
 
 
 def compare(framework, config, dtype="float64", train_config=TRAINING):
@@ -86,7 +92,13 @@ def compare(framework, config, dtype="float64", train_config=TRAINING):
     dict of str to float
         The largest relative difference of each of the four `QUANTITIES`.
     """
-    package = import_module(f"saebook.{framework}")
+    with _on_cpu(framework):
+        return _compare(
+            import_module(f"saebook.{framework}"), framework, config, dtype, train_config
+        )
+
+
+def _compare(package, framework, config, dtype, train_config):
     model = package.SparseAutoencoder(config, dtype=dtype, device="cpu").from_numpy(start(config))
     x = samples().astype(dtype)
     batch = _tensor(framework, x)
@@ -111,6 +123,13 @@ def _expected(config, train_config):
         "gradient": reference.gradients(config, params, x),
         "weights": train_config and reference.fit(config, params, x, train_config),
     }
+
+
+def _on_cpu(framework):
+    """TensorFlow computes on a GPU what nobody tells it to compute elsewhere."""
+    return (
+        import_module("tensorflow").device("cpu:0") if framework == "tensorflow" else nullcontext()
+    )
 
 
 def _tensor(framework, x):

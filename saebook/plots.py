@@ -30,10 +30,10 @@ def subplots(n_rows=1, n_columns=1, **options):
 
 
 def show(figure, alt=None):
-    """Display a figure with its description, and close it.
+    """Display a figure with its description; in a script, show all open figures.
 
-    In a notebook the description is the picture's text alternative, and all that a notebook
-    stored without pictures keeps of it.
+    In a notebook the figure is closed. Its description is the picture's text alternative, and all
+    that a notebook stored without pictures keeps of it.
 
     Parameters
     ----------
@@ -135,7 +135,10 @@ def reconstructions(rows, shape=(28, 28)):
     matplotlib.figure.Figure
     """
     n_images = len(next(iter(rows.values())))
-    images = np.concatenate([np.asarray(images)[:n_images] for images in rows.values()])
+    if any(len(images) != n_images for images in rows.values()):
+        lengths = {label: len(images) for label, images in rows.items()}
+        raise ValueError(f"rows must hold equally many images, got {lengths}.")
+    images = np.concatenate(list(rows.values()))
     figure, axis = _tiles(images, n_images, shape, (0, 1), "gray_r")
     axis.set_axis_on()
     axis.grid(False)
@@ -197,7 +200,7 @@ def sparsity_histograms(codes, measure):
     for axis, along, unit in zip(axes, (1, 0), ("sample", "latent"), strict=True):
         for label, z in codes.items():
             values = measure(z, axis=along)
-            values = values[np.isfinite(values)]
+            values = np.clip(values[np.isfinite(values)], 0, 1)  # 1 + rounding is 1
             axis.hist(
                 values, bins=np.linspace(0, 1, 41), density=True, histtype="step", label=label, lw=2
             )

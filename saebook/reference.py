@@ -93,9 +93,21 @@ _FUNCTIONS = {
 }
 
 
+@singledispatch
+def code(sparsity, config, a):
+    """Code of a pre-activation. A kind of sparsity that makes its own code registers here."""
+    return _FUNCTIONS[config.activation][0](a)
+
+
+@singledispatch
+def code_gradient(sparsity, config, z, d_z):
+    """Gradient with respect to the pre-activation, from the code and the gradient to the code."""
+    return d_z * _FUNCTIONS[config.activation][1](z)
+
+
 def encode(config, params, x):
     """Code ``z (n_samples, n_latents)`` of the samples ``x (n_samples, n_features)``."""
-    return _FUNCTIONS[config.activation][0](x @ params["W_enc"] + params["b_enc"])
+    return code(config.sparsity, config, x @ params["W_enc"] + params["b_enc"])
 
 
 def decode_logits(config, params, z):
@@ -204,7 +216,7 @@ def gradients(config, params, x):
     else:
         d_o = 2 * (x_hat - x) / n * _FUNCTIONS[config.output][1](x_hat)
     d_z = d_o @ dictionary(config, params).T + penalty_gradient(config.sparsity, z)
-    d_a = d_z * _FUNCTIONS[config.activation][1](z)
+    d_a = code_gradient(config.sparsity, config, z, d_z)
     grads = {
         "W_enc": x.T @ d_a,
         "b_enc": d_a.sum(axis=0),
@@ -222,7 +234,7 @@ def gradients(config, params, x):
 class Adam:
     """Adam as PyTorch defines it: epsilon is added after the bias correction of the root.
 
-    Keras adds epsilon before that correction, which is another optimiser for the first thousand
+    Keras adds epsilon before that correction, which is another optimiser for the first few thousand
     steps; see Kingma & Ba (2015), Algorithm 1, for the form used here.
     """
 

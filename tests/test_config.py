@@ -22,7 +22,7 @@ REFUSED = [
     (SAEConfig, "tied", "True or False", [1, None, "yes", np.True_]),
     (SAEConfig, "unit_norm", "True or False", [0, None]),
     (SAEConfig, "weight_decay", "a finite number of at least 0", [-1, NAN, None, True]),
-    (SAEConfig, "sparsity", "None or a kind of sparsity", ["KL", KL, 0.1]),
+    (SAEConfig, "sparsity", "None or a kind of sparsity", ["KL", KL, 0.1, Sparsity()]),
     (TrainConfig, "epochs", "an integer of at least 1", [0, 1.5, None, True]),
     (TrainConfig, "batch_size", "an integer of at least 1", [0, 1.5, None]),
     (TrainConfig, "learning_rate", "a finite number above 0", [0, -1, NAN, INF, "1e-3"]),

@@ -25,9 +25,11 @@ def test_fvu_is_a_ratio_of_sums_and_not_a_mean_of_ratios():
     assert metrics.fvu(x, x_hat) < 1e-6
 
 
-def test_fvu_needs_variance():
+@pytest.mark.parametrize("value", [1.0, 0.1])  # the mean of three 0.1 is not exactly 0.1
+def test_fvu_needs_variance(value):
+    x = np.full((3, 2), value)
     with pytest.raises(ValueError, match="at least two different samples, got 3 equal"):
-        metrics.fvu(np.ones((3, 2)), np.ones((3, 2)))
+        metrics.fvu(x, x)
 
 
 def test_l0_and_dead_features_count_what_is_above_the_threshold():
@@ -36,6 +38,8 @@ def test_l0_and_dead_features_count_what_is_above_the_threshold():
     assert metrics.l0(z, threshold=0.5) == 0.5
     assert metrics.dead_features(z).tolist() == [True, False, False]
     assert metrics.dead_features(z, threshold=0.5).tolist() == [True, False, True]
+    assert metrics.l0(-z, threshold=0.5) == 0.5  # a linear latent is active in both directions
+    assert metrics.dead_features(-z).tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize("measure", [metrics.hoyer, metrics.treves_rolls])
@@ -75,7 +79,7 @@ def test_sparseness_by_hand():
     ("call", "message"),
     [
         (lambda: metrics.reconstruction_error(X, X[:, :3]), "x_hat must have the shape of x"),
-        (lambda: metrics.fvu(X, np.full_like(X, np.nan)), "x_hat must hold finite"),
+        (lambda: metrics.fvu(X, np.full_like(X, np.nan)), "x_hat must be finite, got NaN"),
         (lambda: metrics.l0(X[0]), r"z must be .* two-dimensional array, got shape \(5,\)"),
         (lambda: metrics.l0(np.zeros((0, 3))), "z must be a non-empty"),
         (

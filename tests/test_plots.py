@@ -62,6 +62,11 @@ def test_wrong_tiles_are_refused():
         plots.dictionary(np.zeros((3, 10)))
 
 
+def test_rows_of_unequal_length_are_refused():
+    with pytest.raises(ValueError, match=r"equally many images, got {'a': 2, 'b': 3}"):
+        plots.reconstructions({"a": np.zeros((2, 784)), "b": np.zeros((3, 784))})
+
+
 def test_show_needs_a_description():
     figure, _ = plots.subplots()
     with pytest.raises(ValueError, match="alt must describe"):

@@ -35,7 +35,6 @@ def test_gradients_agree_with_central_differences(config):
     expected = central_differences(config, params, x)
     assert list(found) == list(params)
     for name in params:
-        # Relative to the larger of the two, as UFLDL has it.
         assert parity.relative_difference(found[name], expected[name]) < 1e-8, name
 
 

@@ -125,6 +125,21 @@ def test_encode_and_reconstruct_do_not_depend_on_the_batch_size(framework, x):
         np.testing.assert_allclose(whole, parts, rtol=1e-5)
 
 
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, None, True])
+def test_a_wrong_batch_size_is_refused(framework, x, batch_size):
+    model = framework.SparseAutoencoder(CONFIG, device="cpu")
+    for function in (framework.encode, framework.reconstruct):
+        with pytest.raises(ValueError, match="batch_size must be an integer of at least 1, got"):
+            function(model, x, batch_size=batch_size)
+
+
+@pytest.mark.parametrize("spelling", ["CPU", "/cpu:0", "/CPU:0", "cpu"])
+def test_tensorflows_own_names_of_devices_are_understood(spelling):
+    from saebook.tensorflow import SparseAutoencoder
+
+    assert SparseAutoencoder(CONFIG, device=spelling).device == "cpu:0"
+
+
 WRONG_SAMPLES = [
     (np.zeros((4, 12), dtype=np.uint8), "floating-point numbers, got uint8; divide"),
     (np.zeros((4, 12), dtype=bool), "floating-point numbers, got bool"),
@@ -136,6 +151,7 @@ WRONG_SAMPLES = [
     (np.zeros((0, 12)), "at least one sample"),
     (np.full((4, 12), np.nan), r"finite, got NaN or infinity in 4 sample\(s\)"),
     (np.full((4, 12), np.inf), "finite, got NaN or infinity"),
+    (np.full((4, 12), 1e300), "finite, got NaN or infinity"),  # infinite in float32
     (None, "real numbers"),
 ]
 

@@ -1,5 +1,7 @@
 """The model: a plain `torch.nn.Module`."""
 
+from functools import singledispatch
+
 import torch
 from torch import nn
 
@@ -39,6 +41,12 @@ def pick_device(device="auto"):
             f"device must be below cuda:{torch.cuda.device_count()} here, got {device!r}."
         )
     return torch.device(device)
+
+
+@singledispatch
+def code(sparsity, config, a):
+    """Code of a pre-activation. A kind of sparsity that makes its own code registers here."""
+    return _ACTIVATIONS[config.activation](a)
 
 
 class SparseAutoencoder(nn.Module):
@@ -103,7 +111,7 @@ class SparseAutoencoder(nn.Module):
     def encode(self, x):
         """Code ``z (n_samples, n_latents)`` of a tensor ``x (n_samples, n_features)``."""
         check_width(x, self.config.n_features, "x")
-        return _ACTIVATIONS[self.config.activation](self._affine(x, self.W_enc, self.b_enc))
+        return code(self.config.sparsity, self.config, self._affine(x, self.W_enc, self.b_enc))
 
     def decode_logits(self, z):
         """Decoder pre-activation ``(n_samples, n_features)`` of a code."""
@@ -131,7 +139,13 @@ class SparseAutoencoder(nn.Module):
 
     @torch.no_grad()
     def from_numpy(self, params):
-        """Set the parameters from a dict of name to array; returns the model."""
+        """Set the parameters from a dict of name to array, and return the model.
+
+        Raises
+        ------
+        ValueError
+            If a name is missing or unknown, or an array has the wrong shape or is not finite.
+        """
         for name, value in check_params(self.config, params).items():
             parameter = getattr(self, name)
             parameter.copy_(torch.as_tensor(value, dtype=parameter.dtype))

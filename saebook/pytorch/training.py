@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from tqdm import trange
 
-from saebook.checks import check_finite, check_samples, check_validation
+from saebook.checks import check_batch_size, check_finite, check_samples, check_validation
 from saebook.config import TrainConfig
 from saebook.metrics import dead_features, fvu, l0
 from saebook.pytorch.losses import loss_terms
@@ -13,6 +13,9 @@ from saebook.reference import epoch_order
 
 def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
     """Train a model in place by mini-batch Adam.
+
+    Called again, it goes on from the present weights with a fresh optimiser and the same sequence
+    of orders; give it another ``train_config.seed`` for other orders.
 
     Parameters
     ----------
@@ -64,22 +67,23 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
         if model.config.unit_norm:
             model.normalize_decoder()
         with torch.no_grad():
-            active = z > model.config.active_above
+            active = torch.abs(z) > model.config.active_above
             fired.logical_or_(torch.any(active, dim=0))
             values = [*terms.values(), torch.sum(active) / len(rows)]
             sums.add_(torch.stack(values).detach(), alpha=len(rows))
 
     history = {}
-    model.product_dtype = torch.bfloat16 if train_config.mixed_precision else None
+    hide = None if progress is None else not progress
     try:
-        hide = None if progress is None else not progress
         for epoch in trange(train_config.epochs, desc="training", unit="epoch", disable=hide):
             fired.zero_()
             sums.zero_()
             order = epoch_order(len(x), train_config.seed, epoch)
+            model.product_dtype = torch.bfloat16 if train_config.mixed_precision else None
             order = torch.as_tensor(order, device=model.device)
             for start in range(0, len(x), train_config.batch_size):
                 step(order[start : start + train_config.batch_size])
+            model.product_dtype = None
             names = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
             row = dict(zip(names, (sums / len(x)).tolist(), strict=True))
             row["dead"] = int(torch.sum(~fired))
@@ -105,6 +109,11 @@ def evaluate(model, x):
     Returns
     -------
     dict of str to float
+
+    Raises
+    ------
+    ValueError
+        If the array does not suit the model, or all samples are equal.
     """
     x = check_samples(model.config, x, "x", model.dtype)
     batch = torch.as_tensor(x, device=model.device)
@@ -133,14 +142,21 @@ def encode(model, x, batch_size=8192):
     ----------
     model : SparseAutoencoder
     x : array (n_samples, n_features)
-    batch_size : int
+    batch_size : int >= 1
         Samples on the device at a time.
+
+    Raises
+    ------
+    ValueError
+        If the array does not suit the model, or the batch size is not a positive integer.
     """
+    check_batch_size(batch_size)
     x = check_samples(model.config, x, "x", model.dtype)
     return _in_batches(model.encode, model, x, batch_size)
 
 
 def reconstruct(model, x, batch_size=8192):
     """Reconstructions of samples, as a NumPy array ``(n_samples, n_features)``; see `encode`."""
+    check_batch_size(batch_size)
     x = check_samples(model.config, x, "x", model.dtype)
     return _in_batches(model, model, x, batch_size)

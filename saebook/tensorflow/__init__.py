@@ -18,6 +18,9 @@ if keras.backend.backend() != "tensorflow":
         f"{keras.backend.backend()!r}; unset it or set KERAS_BACKEND=tensorflow."
     )
 
+# TensorFlow would round float32 factors to 10 bits on recent GPUs, and PyTorch would not.
+tf.config.experimental.enable_tensor_float_32_execution(False)
+
 for _gpu in tf.config.list_physical_devices("GPU"):
     try:
         tf.config.experimental.set_memory_growth(_gpu, True)  # take memory as it is needed

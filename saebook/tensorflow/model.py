@@ -1,5 +1,7 @@
 """The model: a plain `keras.Model`."""
 
+from functools import singledispatch
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -25,7 +27,7 @@ def pick_device(device="auto"):
     ]
     if device == "auto":
         return found[0]
-    name = str(device).replace("cuda", "gpu")
+    name = str(device).lower().removeprefix("/").replace("cuda", "gpu")
     name = name if ":" in name else f"{name}:0"
     if name not in found:
         raise ValueError(
@@ -33,6 +35,12 @@ def pick_device(device="auto"):
             f"got {device!r}."
         )
     return name
+
+
+@singledispatch
+def code(sparsity, config, a):
+    """Code of a pre-activation. A kind of sparsity that makes its own code registers here."""
+    return _ACTIVATIONS[config.activation](a)
 
 
 class SparseAutoencoder(keras.Model):
@@ -58,6 +66,11 @@ class SparseAutoencoder(keras.Model):
     ------
     ValueError
         If the dtype or the device is not to be had.
+
+    Notes
+    -----
+    `to_numpy` and `from_numpy` carry the parameters from model to model, and between frameworks.
+    Keras's own ``model.save`` does not know `SAEConfig` and refuses.
     """
 
     def __init__(self, config, seed=0, dtype="float32", device="auto"):
@@ -89,7 +102,7 @@ class SparseAutoencoder(keras.Model):
     def encode(self, x):
         """Code ``z (n_samples, n_latents)`` of a tensor ``x (n_samples, n_features)``."""
         check_width(x, self.config.n_features, "x")
-        return _ACTIVATIONS[self.config.activation](self._affine(x, self.W_enc, self.b_enc))
+        return code(self.config.sparsity, self.config, self._affine(x, self.W_enc, self.b_enc))
 
     def decode_logits(self, z):
         """Decoder pre-activation ``(n_samples, n_features)`` of a code."""
@@ -115,7 +128,13 @@ class SparseAutoencoder(keras.Model):
         return {p.name: p.numpy().copy() for p in self.trainable_variables}
 
     def from_numpy(self, params):
-        """Set the parameters from a dict of name to array; returns the model."""
+        """Set the parameters from a dict of name to array, and return the model.
+
+        Raises
+        ------
+        ValueError
+            If a name is missing or unknown, or an array has the wrong shape or is not finite.
+        """
         for name, value in check_params(self.config, params).items():
             getattr(self, name).assign(value)
         return self

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import trange
 
-from saebook.checks import check_finite, check_samples, check_validation
+from saebook.checks import check_batch_size, check_finite, check_samples, check_validation
 from saebook.config import TrainConfig
 from saebook.metrics import dead_features, fvu, l0
 from saebook.reference import epoch_order
@@ -14,6 +14,9 @@ from saebook.tensorflow.losses import loss_terms
 
 def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
     """Train a model in place by mini-batch Adam.
+
+    Called again, it goes on from the present weights with a fresh optimiser and the same sequence
+    of orders; give it another ``train_config.seed`` for other orders.
 
     Parameters
     ----------
@@ -62,21 +65,22 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
             if model.config.unit_norm:
                 model.normalize_decoder()
             n_rows = tf.cast(tf.size(rows), x.dtype)
-            active = z > model.config.active_above
+            active = tf.abs(z) > model.config.active_above
             fired.assign(fired | tf.reduce_any(active, axis=0))
             values = [*terms.values(), tf.reduce_sum(tf.cast(active, x.dtype)) / n_rows]
             sums.assign_add(n_rows * tf.stack(values))
 
     history = {}
-    model.product_dtype = tf.bfloat16 if train_config.mixed_precision else None
+    hide = None if progress is None else not progress
     try:
-        hide = None if progress is None else not progress
         for epoch in trange(train_config.epochs, desc="training", unit="epoch", disable=hide):
             fired.assign(tf.zeros_like(fired))
             sums.assign(tf.zeros_like(sums))
             order = epoch_order(len(x), train_config.seed, epoch)
+            model.product_dtype = tf.bfloat16 if train_config.mixed_precision else None
             for start in range(0, len(x), train_config.batch_size):
                 step(order[start : start + train_config.batch_size])
+            model.product_dtype = None
             names = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
             row = dict(zip(names, (sums / len(x)).numpy().tolist(), strict=True))
             row["dead"] = int(np.sum(~fired.numpy()))
@@ -101,6 +105,11 @@ def evaluate(model, x):
     Returns
     -------
     dict of str to float
+
+    Raises
+    ------
+    ValueError
+        If the array does not suit the model, or all samples are equal.
     """
     x = check_samples(model.config, x, "x", model.dtype)
     with tf.device(model.device):
@@ -130,14 +139,21 @@ def encode(model, x, batch_size=8192):
     ----------
     model : SparseAutoencoder
     x : array (n_samples, n_features)
-    batch_size : int
+    batch_size : int >= 1
         Samples on the device at a time.
+
+    Raises
+    ------
+    ValueError
+        If the array does not suit the model, or the batch size is not a positive integer.
     """
+    check_batch_size(batch_size)
     x = check_samples(model.config, x, "x", model.dtype)
     return _in_batches(model.encode, model, x, batch_size)
 
 
 def reconstruct(model, x, batch_size=8192):
     """Reconstructions of samples, as a NumPy array ``(n_samples, n_features)``; see `encode`."""
+    check_batch_size(batch_size)
     x = check_samples(model.config, x, "x", model.dtype)
     return _in_batches(model, model, x, batch_size)
