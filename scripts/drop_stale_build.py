@@ -11,8 +11,14 @@ from pathlib import Path
 
 
 def fingerprint(root):
-    """One digest of the package, the pinned versions and the Python that runs the cells."""
-    files = [p for p in (root / "saebook").rglob("*") if p.is_file() and p.suffix != ".pyc"]
+    """One digest of the package, the book's extensions, the pinned versions and the Python."""
+    folders = (root / "saebook", root / "book" / "_ext")
+    files = [
+        path
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    ]
     files += [root / name for name in ("pyproject.toml", "requirements.txt", "constraints.txt")]
     digest = hashlib.sha256(sys.version.encode())
     for path in sorted(files):
