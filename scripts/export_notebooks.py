@@ -66,7 +66,11 @@ def execute(notebook, folder):
     """Run all cells in a folder; of what they give, keep text."""
     metadata = notebook.metadata.copy()
     resources = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, timeout=1800, record_timing=False, resources=resources).execute()
+    # Streams arrive in pieces, cut where chance has it; in one piece they are the same every time.
+    client = NotebookClient(
+        notebook, timeout=1800, record_timing=False, coalesce_streams=True, resources=resources
+    )
+    client.execute()
     notebook.metadata = metadata  # without the version of Python
     for cell in notebook.cells:
         for output in cell.get("outputs", []):

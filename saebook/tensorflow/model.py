@@ -79,6 +79,7 @@ class SparseAutoencoder(keras.Model):
         super().__init__(dtype=dtype)
         self.config = config
         self.device = pick_device(device)
+        self._code = code.dispatch(type(config.sparsity))
         self.product_dtype = None  # dtype of matrix products, if not the parameters' own
         with tf.device(self.device):
             for name, value in init_params(config, seed).items():
@@ -102,7 +103,8 @@ class SparseAutoencoder(keras.Model):
     def encode(self, x):
         """Code ``z (n_samples, n_latents)`` of a tensor ``x (n_samples, n_features)``."""
         check_width(x, self.config.n_features, "x")
-        return code(self.config.sparsity, self.config, self._affine(x, self.W_enc, self.b_enc))
+        a = self._affine(x, self.W_enc, self.b_enc)
+        return self._code(self.config.sparsity, self.config, a)
 
     def decode_logits(self, z):
         """Decoder pre-activation ``(n_samples, n_features)`` of a code."""

@@ -78,8 +78,9 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
             sums.assign(tf.zeros_like(sums))
             order = epoch_order(len(x), train_config.seed, epoch)
             model.product_dtype = tf.bfloat16 if train_config.mixed_precision else None
+            traced = step.get_concrete_function()  # once; a call of `step` warns of every new trace
             for start in range(0, len(x), train_config.batch_size):
-                step(order[start : start + train_config.batch_size])
+                traced(tf.constant(order[start : start + train_config.batch_size]))
             model.product_dtype = None
             names = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
             row = dict(zip(names, (sums / len(x)).numpy().tolist(), strict=True))
