@@ -1,6 +1,8 @@
 """Models and `fit`, in each framework."""
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -84,6 +86,32 @@ def test_the_dictionary_has_unit_rows_after_training(framework, x, tied):
     framework.fit(model, x, SHORT)
     norms = np.linalg.norm(reference.dictionary(config, model.to_numpy()), axis=1)
     np.testing.assert_allclose(norms, 1, rtol=1e-6)
+
+
+def test_training_says_nothing():
+    """Neither framework warns of what fit does, however often it is called."""
+    code = """
+import numpy as np
+from saebook import KL, L1, SAEConfig, TrainConfig
+x = np.random.default_rng(0).random((20, 6))
+for name in ("pytorch", "tensorflow"):
+    package = __import__("saebook." + name, fromlist=["fit"])
+    for kind in (None, KL(), L1(), None, KL(), L1()):
+        package.fit(package.SparseAutoencoder(SAEConfig(6, 3, sparsity=kind)), x, TrainConfig(2), x)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_a_torch_model_can_be_copied_and_pickled():
+    import copy
+    import pickle
+
+    from saebook.pytorch import SparseAutoencoder
+
+    model = SparseAutoencoder(CONFIG, device="cpu")
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(other.to_numpy()["W_enc"], model.to_numpy()["W_enc"])
 
 
 def test_tied_models_have_one_weight_matrix(framework):

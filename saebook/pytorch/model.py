@@ -82,7 +82,6 @@ class SparseAutoencoder(nn.Module):
         if device.type == "mps" and dtype == "float64":
             raise ValueError("dtype must be 'float32' on Apple's MPS, got 'float64'.")
         self.config = config
-        self._code = code.dispatch(type(config.sparsity))
         self.product_dtype = None  # dtype of matrix products, if not the parameters' own
         for name, value in init_params(config, seed).items():
             value = torch.tensor(value, dtype=getattr(torch, dtype), device=device)
@@ -113,7 +112,7 @@ class SparseAutoencoder(nn.Module):
         """Code ``z (n_samples, n_latents)`` of a tensor ``x (n_samples, n_features)``."""
         check_width(x, self.config.n_features, "x")
         a = self._affine(x, self.W_enc, self.b_enc)
-        return self._code(self.config.sparsity, self.config, a)
+        return code(self.config.sparsity, self.config, a)
 
     def decode_logits(self, z):
         """Decoder pre-activation ``(n_samples, n_features)`` of a code."""

@@ -79,7 +79,6 @@ class SparseAutoencoder(keras.Model):
         super().__init__(dtype=dtype)
         self.config = config
         self.device = pick_device(device)
-        self._code = code.dispatch(type(config.sparsity))
         self.product_dtype = None  # dtype of matrix products, if not the parameters' own
         with tf.device(self.device):
             for name, value in init_params(config, seed).items():
@@ -100,11 +99,12 @@ class SparseAutoencoder(keras.Model):
         product = tf.matmul(tf.cast(x, self.product_dtype), tf.cast(weight, self.product_dtype))
         return tf.cast(product, bias.dtype) + bias
 
+    @tf.autograph.experimental.do_not_convert  # AutoGraph cannot follow singledispatch, and warns
     def encode(self, x):
         """Code ``z (n_samples, n_latents)`` of a tensor ``x (n_samples, n_features)``."""
         check_width(x, self.config.n_features, "x")
         a = self._affine(x, self.W_enc, self.b_enc)
-        return self._code(self.config.sparsity, self.config, a)
+        return code(self.config.sparsity, self.config, a)
 
     def decode_logits(self, z):
         """Decoder pre-activation ``(n_samples, n_features)`` of a code."""

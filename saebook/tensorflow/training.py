@@ -54,7 +54,8 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
         fired = tf.Variable(tf.zeros(model.config.n_latents, dtype=tf.bool))
         sums = tf.Variable(tf.zeros(5, dtype=x.dtype))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
+    # Without AutoGraph: there is no control flow to convert, and it cannot follow singledispatch.
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)], autograph=False)
     def step(rows):
         with tf.device(model.device):
             batch = tf.gather(x, rows)
