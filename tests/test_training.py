@@ -47,13 +47,22 @@ def test_training_figures_are_means_over_the_epochs_batches(framework, x):
     """With a learning rate too small to move anything, they are the initial model's."""
     model = framework.SparseAutoencoder(RELU, dtype="float64", device="cpu")
     params, x = model.to_numpy(), x.astype(float)
-    history = framework.fit(model, x, TrainConfig(epochs=1, batch_size=32, learning_rate=1e-30))
+    history = framework.fit(model, x, TrainConfig(epochs=3, batch_size=32, learning_rate=1e-30))
     expected = reference.loss_terms(RELU, params, x)
     for name in ("reconstruction", "sparsity", "loss"):
-        assert history[name] == [pytest.approx(expected[name], rel=1e-12)]
+        assert history[name] == [pytest.approx(expected[name], rel=1e-12)] * 3
     z = reference.encode(RELU, params, x)
-    assert history["l0"] == [pytest.approx(metrics.l0(z))]
-    assert history["dead"] == [metrics.dead_features(z).sum()]
+    assert history["l0"] == [pytest.approx(metrics.l0(z))] * 3
+    assert history["dead"] == [metrics.dead_features(z).sum()] * 3
+
+
+def test_every_epoch_counts_its_own_dead_latents(framework, x):
+    """A penalty that silences all latents: those that fired in the first epoch are dead later."""
+    config = dataclasses.replace(RELU, sparsity=L1(100.0))
+    model = framework.SparseAutoencoder(config, device="cpu")
+    dead = framework.fit(model, x, TrainConfig(epochs=20, batch_size=32, learning_rate=0.1))["dead"]
+    assert dead[0] < 8
+    assert dead[-1] == 8
 
 
 def test_kl_takes_its_mean_over_the_batch_and_a_short_last_batch_counts(framework, x):
