@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install book book-force test lint format notebooks constraints serve clean distclean
+.PHONY: help install book book-force test lint format notebooks experiments constraints serve clean distclean
 
 PY    := .venv/bin/python
 ENV   := .venv/.installed
@@ -82,6 +82,9 @@ format: $(ENV) ## mend what ruff can mend by itself
 
 notebooks: $(ENV) ## write notebooks/*.ipynb anew from book/*.md
 	$(PY) scripts/export_notebooks.py
+
+experiments: $(ENV) ## run what takes longer than a page, about an hour (EXPERIMENTS="name ..." for some)
+	$(PY) -m experiments $(EXPERIMENTS)
 
 constraints: $(ENV) ## upgrade every package in .venv and write constraints.txt
 	$(PY) -m pip install --upgrade --upgrade-strategy eager -r requirements.txt

@@ -3,8 +3,8 @@
 ``import saebook`` loads neither framework; import from `saebook.pytorch` or `saebook.tensorflow`.
 """
 
-from saebook.config import KL, L1, SAEConfig, TrainConfig
-from saebook.data import mnist
+from saebook.config import KL, L1, SAEConfig, TopK, TrainConfig
+from saebook.data import fashion_mnist, mnist
 
 __version__ = "0.1.0"
-__all__ = ["KL", "L1", "SAEConfig", "TrainConfig", "mnist"]
+__all__ = ["KL", "L1", "SAEConfig", "TopK", "TrainConfig", "fashion_mnist", "mnist"]

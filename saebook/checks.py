@@ -75,6 +75,30 @@ def check_validation(config, x_val, dtype):
     return x_val
 
 
+def check_noisy(noisy, x, name="noisy"):
+    """A corrupted copy of the samples ``x``, as an array of their dtype.
+
+    Raises
+    ------
+    ValueError
+        If it has another shape, does not hold floating-point numbers, or holds NaN or infinity.
+    """
+    noisy = np.asarray(noisy)
+    if noisy.shape != x.shape or noisy.dtype.kind != "f":
+        raise ValueError(
+            f"{name} must hold floating-point numbers in the shape of the clean samples, "
+            f"{x.shape}, got {noisy.dtype} in shape {noisy.shape}."
+        )
+    if not np.isfinite(noisy).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinity.")
+    return np.ascontiguousarray(noisy, dtype=x.dtype)
+
+
+def corrupted(corruption, x, rng):
+    """What `corruption` makes of the samples ``x``, as `check_noisy` returns it."""
+    return check_noisy(corruption(x, rng), x, "the result of corruption")
+
+
 def check_params(config, params):
     """The parameters as arrays, in the reference's order.
 

@@ -21,6 +21,11 @@ def _integer(value):
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
+def _level(value):
+    pair = value if isinstance(value, tuple) and len(value) == 2 else (value, value)
+    return all(map(_real, pair)) and 0 <= pair[0] <= pair[1]
+
+
 # What a field may hold, in words, and the test of it.
 _RULES = {
     "an integer of at least 1": lambda value: _integer(value) and value >= 1,
@@ -29,16 +34,20 @@ _RULES = {
     "a finite number above 0": lambda value: _real(value) and value > 0,
     "a number from 0 to below 1": lambda value: _real(value) and 0 <= value < 1,
     "a number strictly between 0 and 1": lambda value: _real(value) and 0 < value < 1,
+    "a number from 0 to 1": lambda value: _real(value) and 0 <= value <= 1,
+    "a finite number of at least 0, or a rising pair of them, (low, high)": _level,
     "True or False": lambda value: isinstance(value, bool),
 }
 
 
-def _check(owner, allowed, *fields):
+def check_fields(owner, allowed, *fields):
+    """Raise ValueError unless each of the owner's fields holds what `allowed` says, a rule."""
     for field in fields:
-        _refuse_unless(_RULES[allowed](getattr(owner, field)), owner, field, allowed)
+        refuse_unless(_RULES[allowed](getattr(owner, field)), owner, field, allowed)
 
 
-def _refuse_unless(ok, owner, field, allowed):
+def refuse_unless(ok, owner, field, allowed):
+    """Raise ValueError, naming the owner's field, its value and what is allowed, unless `ok`."""
     if not ok:
         value = getattr(owner, field)
         raise ValueError(f"{type(owner).__name__}.{field} must be {allowed}, got {value!r}.")
@@ -75,12 +84,12 @@ class KL(Sparsity):
     beta: float = 1.0
 
     def __post_init__(self):
-        _check(self, "a number strictly between 0 and 1", "rho")
-        _check(self, "a finite number of at least 0", "beta")
+        check_fields(self, "a number strictly between 0 and 1", "rho")
+        check_fields(self, "a finite number of at least 0", "beta")
 
     def check(self, config):
         """Refuse codes outside (0, 1): a mean outside it has no Bernoulli KL divergence."""
-        _refuse_unless(
+        refuse_unless(
             config.activation == "sigmoid",
             config,
             "activation",
@@ -106,7 +115,38 @@ class L1(Sparsity):
     weight: float = 1.0
 
     def __post_init__(self):
-        _check(self, "a finite number of at least 0", "weight")
+        check_fields(self, "a finite number of at least 0", "weight")
+
+
+@dataclass(frozen=True)
+class TopK(Sparsity):
+    """The `k` latents of each sample with the largest pre-activations, and 0 for all others.
+
+    Makhzani & Frey (2013), with ``activation="linear"``; Gao et al. (2024), equation 2, with
+    ``activation="relu"``. There is no penalty, and so no shrinkage. Of equal pre-activations the
+    one with the lower index goes first.
+
+    Parameters
+    ----------
+    k : int >= 1, at most ``n_latents``
+        Latents kept for each sample.
+    """
+
+    k: int = 32
+
+    def __post_init__(self):
+        check_fields(self, "an integer of at least 1", "k")
+
+    def check(self, config):
+        """Refuse more latents than there are, and codes whose silence is not 0."""
+        allowed = f"at most n_latents, which is {config.n_latents}"
+        refuse_unless(self.k <= config.n_latents, self, "k", allowed)
+        refuse_unless(
+            config.activation != "sigmoid",
+            config,
+            "activation",
+            "'relu' or 'linear' when sparsity is TopK, whose silent latents are exactly 0",
+        )
 
 
 @dataclass(frozen=True)
@@ -125,7 +165,7 @@ class SAEConfig:
         Error per sample, summed over features: squared error, or binary cross-entropy computed
         from the decoder's pre-activation (the logits), which needs ``output="sigmoid"`` and data
         in [0, 1].
-    sparsity : KL, L1 or None
+    sparsity : KL, L1, TopK or None
         The kind of sparsity; None is the plain autoencoder.
     tied : bool
         Whether the decoder is the transposed encoder. A tied model has no parameter ``W_dec``.
@@ -152,28 +192,28 @@ class SAEConfig:
     weight_decay: float = 0.0
 
     def __post_init__(self):
-        _check(self, "an integer of at least 1", "n_features", "n_latents")
-        _check(self, "True or False", "tied", "unit_norm")
-        _check(self, "a finite number of at least 0", "weight_decay")
+        check_fields(self, "an integer of at least 1", "n_features", "n_latents")
+        check_fields(self, "True or False", "tied", "unit_norm")
+        check_fields(self, "a finite number of at least 0", "weight_decay")
         for field, names in (
             ("activation", ACTIVATIONS),
             ("output", OUTPUTS),
             ("reconstruction", RECONSTRUCTIONS),
         ):
             known = getattr(self, field) in names
-            _refuse_unless(known, self, field, f"one of {', '.join(names)}")
-        _refuse_unless(
+            refuse_unless(known, self, field, f"one of {', '.join(names)}")
+        refuse_unless(
             self.output == "sigmoid" or self.reconstruction != "bce",
             self,
             "output",
             "'sigmoid' when reconstruction is 'bce', which reads the output as a probability",
         )
-        _refuse_unless(
+        refuse_unless(
             self.sparsity is None
             or (isinstance(self.sparsity, Sparsity) and type(self.sparsity) is not Sparsity),
             self,
             "sparsity",
-            "None or a kind of sparsity such as KL(rho, beta) or L1(weight)",
+            "None or a kind of sparsity such as KL(rho, beta), L1(weight) or TopK(k)",
         )
         if self.sparsity is not None:
             self.sparsity.check(self)
@@ -224,8 +264,8 @@ class TrainConfig:
     mixed_precision: bool = False
 
     def __post_init__(self):
-        _check(self, "an integer of at least 1", "epochs", "batch_size")
-        _check(self, "a finite number above 0", "learning_rate", "epsilon")
-        _check(self, "a number from 0 to below 1", "beta_1", "beta_2")
-        _check(self, "an integer of at least 0", "seed")
-        _check(self, "True or False", "mixed_precision")
+        check_fields(self, "an integer of at least 1", "epochs", "batch_size")
+        check_fields(self, "a finite number above 0", "learning_rate", "epsilon")
+        check_fields(self, "a number from 0 to below 1", "beta_1", "beta_2")
+        check_fields(self, "an integer of at least 0", "seed")
+        check_fields(self, "True or False", "mixed_precision")

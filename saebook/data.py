@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 from functools import lru_cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -9,7 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
-N_VALIDATION = 5_000
+FASHION_MNIST_SHA256 = "85cc4e3a7edcf7da06bfc8437d4fc0831f9cf035c115eb538f5318dc995a22af"
+FASHION = (
+    "T-shirt", "trouser", "pullover", "dress", "coat",
+    "sandal", "shirt", "sneaker", "bag", "ankle boot",
+)  # fmt: skip
 
 
 class Split(NamedTuple):
@@ -23,7 +28,7 @@ class Split(NamedTuple):
     y_test: np.ndarray
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _bundled(name, sha256):
     """The arrays of a bundled ``.npz`` file, read-only, after its checksum was compared."""
     content = (files("saebook") / "datasets" / name).read_bytes()
@@ -38,6 +43,26 @@ def _bundled(name, sha256):
     for array in arrays.values():
         array.setflags(write=False)  # the cache hands the same arrays to everybody
     return arrays
+
+
+def _split(arrays, n_validation, flat, dtype):
+    if dtype not in ("float32", "uint8"):
+        raise ValueError(f"dtype must be 'float32' or 'uint8', got {dtype!r}.")
+
+    def images(x):
+        x = x.reshape(len(x), -1) if flat else x
+        # 32-bit division by 255 gives the same numbers as rounding the exact quotients
+        return np.divide(x, 255, dtype=np.float32) if dtype == "float32" else x.copy()
+
+    x, y = arrays["x_train"], arrays["y_train"]
+    return Split(
+        images(x[:-n_validation]),
+        y[:-n_validation].copy(),
+        images(x[-n_validation:]),
+        y[-n_validation:].copy(),
+        images(arrays["x_test"]),
+        arrays["y_test"].copy(),
+    )
 
 
 def mnist(flat=True, dtype="float32"):
@@ -66,21 +91,58 @@ def mnist(flat=True, dtype="float32"):
     OSError
         If the bundled file does not have its checksum.
     """
-    if dtype not in ("float32", "uint8"):
-        raise ValueError(f"dtype must be 'float32' or 'uint8', got {dtype!r}.")
-    arrays = _bundled("mnist.npz", MNIST_SHA256)
+    return _split(_bundled("mnist.npz", MNIST_SHA256), 5_000, flat, dtype)
 
-    def images(x):
-        x = x.reshape(len(x), -1) if flat else x
-        # 32-bit division by 255 gives the same numbers as rounding the exact quotients
-        return np.divide(x, 255, dtype=np.float32) if dtype == "float32" else x.copy()
 
-    x, y = arrays["x_train"], arrays["y_train"]
-    return Split(
-        images(x[:-N_VALIDATION]),
-        y[:-N_VALIDATION].copy(),
-        images(x[-N_VALIDATION:]),
-        y[-N_VALIDATION:].copy(),
-        images(arrays["x_test"]),
-        arrays["y_test"].copy(),
-    )
+def fashion_mnist(flat=True, dtype="float32"):
+    """Pictures of clothing, made to take MNIST's place (Xiao, Rasul & Vollgraf 2017; MIT licence).
+
+    Here for what is *not* a digit. All 10,000 test images are bundled and the first 20,000 of the
+    60,000 training images, of which the last 2,000 are kept apart for validation.
+
+    Parameters
+    ----------
+    flat : bool
+        Whether an image is a row of 784 pixels; otherwise it is 28 x 28.
+    dtype : {"float32", "uint8"}
+        float32 pixels lie in [0, 1], uint8 pixels in 0 to 255. 0 is the background.
+
+    Returns
+    -------
+    Split
+        ``x_train (18000, 784)``, ``y_train (18000,)``, ``x_val (2000, 784)``, ``y_val``,
+        ``x_test (10000, 784)``, ``y_test``; labels are uint8, the positions in `FASHION`.
+
+    Raises
+    ------
+    ValueError
+        If the dtype is another.
+    OSError
+        If the bundled file does not have its checksum.
+    """
+    return _split(_bundled("fashion_mnist.npz", FASHION_MNIST_SHA256), 2_000, flat, dtype)
+
+
+def results(name):
+    """What ``make experiments`` found: numbers of runs too long for a page, with their settings.
+
+    Parameters
+    ----------
+    name : str
+        The experiment, for example "denoising".
+
+    Returns
+    -------
+    dict
+        The experiment's own entries, and ``run``: its date, seconds, versions and machine.
+
+    Raises
+    ------
+    ValueError
+        If there is no such experiment.
+    """
+    folder = files("saebook") / "results"
+    known = sorted(path.name.removesuffix(".json") for path in folder.iterdir())
+    if name not in known:
+        raise ValueError(f"name must be one of {', '.join(known)}, got {name!r}.")
+    return json.loads((folder / f"{name}.json").read_text("utf8"))

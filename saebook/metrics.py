@@ -150,3 +150,82 @@ def _length(z, axis):
             f"got shape {z.shape}."
         )
     return z.shape[axis]
+
+
+def psnr(x, x_hat):
+    """Peak signal-to-noise ratio of images in [0, 1], in decibels: the mean over the images.
+
+    Reconstructions are clipped to [0, 1] first, as a picture on a screen would be.
+
+    Parameters
+    ----------
+    x, x_hat : array (n_samples, n_features)
+        Clean images and their reconstructions.
+
+    Returns
+    -------
+    float
+        Infinite if an image is rebuilt exactly.
+    """
+    x, x_hat = _pair(x, x_hat)
+    error = np.mean((x - np.clip(x_hat, 0, 1)) ** 2, axis=1, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        return float(np.mean(-10 * np.log10(error)))
+
+
+def ssim(x, x_hat, shape=(28, 28)):
+    """Structural similarity of images in [0, 1] (Wang et al. 2004): the mean over the images.
+
+    A Gaussian window of standard deviation 1.5 pixels and constants 0.01 and 0.03, as in the paper;
+    reconstructions are clipped to [0, 1] first. Computed by scikit-image.
+
+    Parameters
+    ----------
+    x, x_hat : array (n_samples, n_features)
+    shape : (int, int)
+        Height and width of an image; their product is ``n_features``.
+
+    Returns
+    -------
+    float
+        1 for equal images.
+    """
+    from skimage.metrics import structural_similarity  # not needed by the rest of the package
+
+    x, x_hat = _pair(x, x_hat)
+    if np.prod(shape) != x.shape[1]:
+        raise ValueError(f"shape must multiply to {x.shape[1]}, the features, got {shape}.")
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    pairs = zip(x.reshape(-1, *shape), np.clip(x_hat, 0, 1).reshape(-1, *shape), strict=True)
+    return float(np.mean([structural_similarity(a, b, data_range=1, **settings) for a, b in pairs]))
+
+
+def false_alarms_at(detection, normal, anomalous):
+    """Share of normal samples that score above the threshold which detects a share of anomalies.
+
+    "FPR at 95 % TPR" is ``false_alarms_at(0.95, ...)``. It describes a score; a threshold to work
+    with has to come from clean validation scores.
+
+    Parameters
+    ----------
+    detection : float in (0, 1]
+        Share of the anomalies that must be detected.
+    normal, anomalous : array (n_samples,)
+        Scores, larger for what looks anomalous.
+
+    Returns
+    -------
+    float
+    """
+    normal, anomalous = np.asarray(normal, dtype=float), np.asarray(anomalous, dtype=float)
+    if not 0 < detection <= 1:
+        raise ValueError(f"detection must be above 0 and at most 1, got {detection!r}.")
+    for name, scores in (("normal", normal), ("anomalous", anomalous)):
+        if scores.ndim != 1 or scores.size == 0 or not np.isfinite(scores).all():
+            raise ValueError(
+                f"{name} must be a non-empty one-dimensional array of finite scores, "
+                f"got shape {scores.shape}."
+            )
+    needed = int(np.ceil(detection * len(anomalous) - 1e-9))  # 0.1 * 30 is a little above 3
+    threshold = np.sort(anomalous)[-needed]
+    return float(np.mean(normal >= threshold))

@@ -6,7 +6,8 @@ training with ``fit`` (``weights``).
 
 The samples come in two groups, and every latent starts out for one and against the other, so that
 no pre-activation comes near 0. At 0 a ReLU and the L1 penalty have a kink, where rounding decides
-on which side a sample falls, and two correct programs part by far more than rounding.
+on which side a sample falls, and two correct programs part by far more than rounding. For the same
+reason half of TopK's latents start far ahead of the others, so that rounding does not choose.
 """
 
 from contextlib import nullcontext
@@ -17,7 +18,7 @@ from itertools import product
 import numpy as np
 
 from saebook import reference
-from saebook.config import KL, L1, SAEConfig, TrainConfig
+from saebook.config import KL, L1, SAEConfig, TopK, TrainConfig
 
 FRAMEWORKS = ("pytorch", "tensorflow")
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
@@ -36,6 +37,8 @@ def start(config):
     """The ledger's initial parameters: half of `reference.init_params`, and a half to lean to."""
     params = reference.init_params(config, seed=2)
     params["W_enc"] = 0.5 * params["W_enc"] + 0.3 * (2 * _halves(N_LATENTS) - 1).T
+    if isinstance(config.sparsity, TopK):
+        params["b_enc"][: N_LATENTS // 2] = 2.0
     return reference.normalize_decoder(config, params) if config.unit_norm else params
 
 
@@ -47,7 +50,7 @@ def _halves(n):
 
 def configs():
     """Every allowed combination of the options, as a list of `SAEConfig`."""
-    kinds = (None, L1(0.1), KL(rho=0.1, beta=0.5))
+    kinds = (None, L1(0.1), KL(rho=0.1, beta=0.5), TopK(2))
     outputs = (("linear", "squared_error"), ("sigmoid", "squared_error"), ("sigmoid", "bce"))
     return [
         SAEConfig(
@@ -56,7 +59,8 @@ def configs():
         for kind, activation, (output, error), tied, unit_norm, weight_decay in product(
             kinds, ("sigmoid", "relu", "linear"), outputs, (False, True), (False, True), (0.0, 0.01)
         )
-        if activation == "sigmoid" or not isinstance(kind, KL)
+        if (activation == "sigmoid" or not isinstance(kind, KL))
+        and (activation != "sigmoid" or not isinstance(kind, TopK))
     ]
 
 

@@ -11,7 +11,7 @@ from functools import singledispatch
 
 import numpy as np
 
-from saebook.config import KL, L1, TrainConfig
+from saebook.config import KL, L1, TopK, TrainConfig
 
 
 def parameter_shapes(config):
@@ -68,6 +68,15 @@ def epoch_order(n_samples, seed, epoch):
     return np.random.default_rng([seed, epoch + 1]).permutation(n_samples)
 
 
+def noise_generator(seed, epoch=-1):
+    """The generator of an epoch's corruption, or of the validation samples' for epoch -1.
+
+    Like `epoch_order` it depends on the seed and the number of the epoch alone; the last 1 keeps it
+    off the numbers that shuffle.
+    """
+    return np.random.default_rng([seed, epoch + 1, 1])
+
+
 def dictionary(config, params):
     """Decoder weights ``(n_latents, n_features)``, one row per latent."""
     return params["W_enc"].T if config.tied else params["W_dec"]
@@ -100,14 +109,38 @@ def code(sparsity, config, a):
 
 
 @singledispatch
-def code_gradient(sparsity, config, z, d_z):
-    """Gradient with respect to the pre-activation, from the code and the gradient to the code."""
-    return d_z * _FUNCTIONS[config.activation][1](z)
+def code_gradient(sparsity, config, a, d_z):
+    """Gradient with respect to the pre-activation ``a``, from that with respect to the code."""
+    function, slope = _FUNCTIONS[config.activation]
+    return d_z * slope(function(a))
+
+
+def _largest(a, k):
+    """Whether an entry is among the `k` largest of its row; the first of equals goes first."""
+    mask = np.zeros(a.shape, dtype=bool)
+    np.put_along_axis(mask, np.argsort(-a, axis=1, kind="stable")[:, :k], True, axis=1)
+    return mask
+
+
+@code.register
+def _(sparsity: TopK, config, a):
+    return np.where(_largest(a, sparsity.k), _FUNCTIONS[config.activation][0](a), 0)
+
+
+@code_gradient.register
+def _(sparsity: TopK, config, a, d_z):
+    function, slope = _FUNCTIONS[config.activation]
+    return np.where(_largest(a, sparsity.k), d_z * slope(function(a)), 0)
+
+
+def preactivation(params, x):
+    """Encoder pre-activation ``a (n_samples, n_latents)`` of the samples."""
+    return x @ params["W_enc"] + params["b_enc"]
 
 
 def encode(config, params, x):
     """Code ``z (n_samples, n_latents)`` of the samples ``x (n_samples, n_features)``."""
-    return code(config.sparsity, config, x @ params["W_enc"] + params["b_enc"])
+    return code(config.sparsity, config, preactivation(params, x))
 
 
 def decode_logits(config, params, z):
@@ -142,13 +175,15 @@ def penalty_gradient(sparsity, z):
     raise TypeError(f"sparsity must be a kind of sparsity or None, got {sparsity!r}.")
 
 
-@penalty.register
-def _(sparsity: None, z):
+@penalty.register(type(None))
+@penalty.register(TopK)
+def _(sparsity, z):
     return z.dtype.type(0)
 
 
-@penalty_gradient.register
-def _(sparsity: None, z):
+@penalty_gradient.register(type(None))
+@penalty_gradient.register(TopK)
+def _(sparsity, z):
     return np.zeros_like(z)
 
 
@@ -185,15 +220,24 @@ def reconstruction_loss(config, o, x):
     return error.sum(axis=1).mean()
 
 
-def loss_terms(config, params, x):
+def loss_terms(config, params, x, noisy=None):
     """Every term of the loss and their sum.
+
+    Parameters
+    ----------
+    config : SAEConfig
+    params : dict of str to ndarray
+    x : array (n_samples, n_features)
+        The samples to rebuild.
+    noisy : array (n_samples, n_features), optional
+        What the encoder sees instead of ``x``: a denoising autoencoder (Vincent et al. 2008).
 
     Returns
     -------
     dict of str to float
         ``reconstruction``, ``sparsity``, ``weight_decay`` and their sum ``loss``.
     """
-    z = encode(config, params, x)
+    z = encode(config, params, x if noisy is None else noisy)
     terms = {
         "reconstruction": reconstruction_loss(config, decode_logits(config, params, z), x),
         "sparsity": penalty(config.sparsity, z),
@@ -203,22 +247,24 @@ def loss_terms(config, params, x):
     return {**terms, "loss": sum(terms.values())}
 
 
-def gradients(config, params, x):
+def gradients(config, params, x, noisy=None):
     """Gradient of the loss with respect to every parameter, by back-propagation.
 
-    The derivation is in the theory chapter. Returns a dict with the keys and shapes of `params`.
+    The derivation is in the theory chapter. Arguments are those of `loss_terms`; returns a dict
+    with the keys and shapes of `params`.
     """
-    n = len(x)
-    z = encode(config, params, x)
+    n, x_in = len(x), x if noisy is None else noisy
+    a = preactivation(params, x_in)
+    z = code(config.sparsity, config, a)
     x_hat = decode(config, params, z)
     if config.reconstruction == "bce":
         d_o = (x_hat - x) / n  # the sigmoid's slope cancels against the logarithm's
     else:
         d_o = 2 * (x_hat - x) / n * _FUNCTIONS[config.output][1](x_hat)
     d_z = d_o @ dictionary(config, params).T + penalty_gradient(config.sparsity, z)
-    d_a = code_gradient(config.sparsity, config, z, d_z)
+    d_a = code_gradient(config.sparsity, config, a, d_z)
     grads = {
-        "W_enc": x.T @ d_a,
+        "W_enc": x_in.T @ d_a,
         "b_enc": d_a.sum(axis=0),
         "W_dec": z.T @ d_o,
         "b_dec": d_o.sum(axis=0),
@@ -255,14 +301,19 @@ class Adam:
         return updated
 
 
-def fit(config, params, x, train_config=TrainConfig()):
-    """Parameters after training on ``x (n_samples, n_features)``, batch by batch."""
+def fit(config, params, x, train_config=TrainConfig(), corruption=None):
+    """Parameters after training on ``x (n_samples, n_features)``, batch by batch.
+
+    A corruption, a function of a batch and a generator, makes what the encoder sees of each batch.
+    """
     optimizer, x = Adam(params, train_config), np.asarray(x, dtype=np.float64)
     for epoch in range(train_config.epochs):
         order = epoch_order(len(x), train_config.seed, epoch)
+        noise = noise_generator(train_config.seed, epoch)
         for start in range(0, len(x), train_config.batch_size):
             batch = x[order[start : start + train_config.batch_size]]
-            params = optimizer.step(params, gradients(config, params, batch))
+            noisy = None if corruption is None else corruption(batch, noise)
+            params = optimizer.step(params, gradients(config, params, batch, noisy))
             if config.unit_norm:
                 params = normalize_decoder(config, params)
     return params

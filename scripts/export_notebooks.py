@@ -26,7 +26,7 @@ COLAB_CELL = """\
 import sys
 
 if "google.colab" in sys.modules:
-    %pip install --quiet "saebook @ git+{repository}@{branch}"
+    %pip install --quiet "saebook[chapters] @ git+{repository}@{branch}"
 """
 
 

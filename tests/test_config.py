@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from saebook import KL, L1, SAEConfig, TrainConfig
+from saebook import KL, L1, SAEConfig, TopK, TrainConfig
 from saebook.config import Sparsity
+from saebook.corruption import GaussianNoise, Masking, SaltAndPepper
 
 NAN, INF = float("nan"), float("inf")
 # The class, its field, what is allowed there, and values that are not.
@@ -14,6 +15,16 @@ REFUSED = [
     (KL, "rho", "a number strictly between 0 and 1", [0, 1, -0.1, 2, NAN, "0.1", None, True]),
     (KL, "beta", "a finite number of at least 0", [-1, NAN, INF, "1", None]),
     (L1, "weight", "a finite number of at least 0", [-1e-9, NAN, INF, "1", [1]]),
+    (TopK, "k", "an integer of at least 1", [0, -1, 2.0, "3", None, True]),
+    (
+        GaussianNoise,
+        "sigma",
+        "a finite number of at least 0, or a rising pair of them, (low, high)",
+        [-1, NAN, "1", None, (0.2, 0.1), (0.1,), (0, INF), [0.1, 0.2]],
+    ),
+    (GaussianNoise, "clip", "True or False", [1, None]),
+    (SaltAndPepper, "amount", "a number from 0 to 1", [-0.1, 1.1, NAN, "1", None, True]),
+    (Masking, "amount", "a number from 0 to 1", [-0.1, 1.1, NAN, "1", None, True]),
     (SAEConfig, "n_features", "an integer of at least 1", [0, -1, 2.0, "3", None, True]),
     (SAEConfig, "n_latents", "an integer of at least 1", [0, -1, 2.0, "3", None, True]),
     (SAEConfig, "activation", "one of sigmoid, relu, linear", ["tanh", "", None, 1, ["relu"]]),
@@ -47,9 +58,16 @@ def test_a_wrong_value_is_refused(kind, field, allowed, value):
 
 
 def test_every_field_has_a_refused_value():
-    for kind in (KL, L1, SAEConfig, TrainConfig):
+    for kind in {owner for owner, *_ in REFUSED}:
         tested = {field for owner, field, *_ in REFUSED if owner is kind}
         assert tested == {field.name for field in dataclasses.fields(kind)}
+
+
+def test_topk_needs_latents_enough_and_codes_that_can_be_0():
+    with pytest.raises(ValueError, match=r"TopK\.k must be at most n_latents, which is 3, got 4\."):
+        SAEConfig(4, 3, activation="relu", sparsity=TopK(4))
+    with pytest.raises(ValueError, match=r"SAEConfig\.activation must be 'relu' or 'linear' when"):
+        SAEConfig(4, 3, sparsity=TopK(2))
 
 
 @pytest.mark.parametrize("activation", ["relu", "linear"])

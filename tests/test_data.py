@@ -1,11 +1,11 @@
-"""The bundled data set."""
+"""The bundled data sets."""
 
 import socket
 
 import numpy as np
 import pytest
 
-from saebook import data, mnist
+from saebook import data, fashion_mnist, mnist
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,17 @@ def test_the_labels_are_those_of_the_original_files(digits):
     assert train.tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     test = np.bincount(digits.y_test)
     assert test.tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+def test_fashion_mnist_has_every_test_image_and_a_third_of_the_training_images():
+    fashion = fashion_mnist(dtype="uint8")
+    assert [len(part) for part in fashion] == [18_000] * 2 + [2_000] * 2 + [10_000] * 2
+    assert np.bincount(fashion.y_test).tolist() == [1_000] * 10 == [1_000] * len(data.FASHION)
+    assert np.bincount(np.concatenate([fashion.y_train, fashion.y_val])).sum() == 20_000
+    assert not {x.tobytes() for x in fashion.x_train} & {x.tobytes() for x in fashion.x_val}
+    assert fashion_mnist().x_val.dtype == np.float32
+    # The first image of the training set is an ankle boot, as the data set's own page shows it.
+    assert data.FASHION[fashion.y_train[0]] == "ankle boot"
 
 
 def test_what_a_user_changes_stays_his(digits):

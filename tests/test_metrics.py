@@ -75,6 +75,29 @@ def test_sparseness_by_hand():
     assert metrics.hoyer(-z, axis=1) == metrics.hoyer(z, axis=1)
 
 
+def test_psnr_is_a_mean_over_images_of_clipped_reconstructions():
+    x = np.zeros((2, 4))
+    x_hat = np.array([[0.1] * 4, [0.01] * 4])
+    assert metrics.psnr(x, x_hat) == pytest.approx((20 + 40) / 2)
+    assert metrics.psnr(x, np.where(x_hat == 0.1, 0.1, -5)) == np.inf
+
+
+def test_ssim_of_equal_images_is_1_and_falls_with_noise():
+    rng = np.random.default_rng(0)
+    x = rng.random((3, 784))
+    assert metrics.ssim(x, x) == pytest.approx(1)
+    little, much = (metrics.ssim(x, x + s * rng.normal(size=x.shape)) for s in (0.1, 0.4))
+    assert 1 > little > much > 0
+
+
+def test_false_alarms_at_a_detection_rate():
+    normal, anomalous = np.arange(10.0), np.arange(5.0, 15.0)  # 5 to 14
+    assert metrics.false_alarms_at(1.0, normal, anomalous) == 0.5  # threshold 5: 5 to 9 alarm
+    assert metrics.false_alarms_at(0.8, normal, anomalous) == 0.3  # threshold 7
+    assert metrics.false_alarms_at(0.95, normal, normal + 100) == 0
+    assert metrics.false_alarms_at(0.1, normal, np.arange(30.0)) == 0
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -89,6 +112,11 @@ def test_sparseness_by_hand():
         (lambda: metrics.hoyer(X, axis=2), "axis must be 0"),
         (lambda: metrics.hoyer(X[:, :1], axis=1), "at least 2 entries along axis 1"),
         (lambda: metrics.treves_rolls(-X, axis=1), "must not be negative"),
+        (lambda: metrics.psnr(X, X[:, :3]), "x_hat must have the shape of x"),
+        (lambda: metrics.ssim(X, X, shape=(2, 2)), r"shape must multiply to 5, .*got \(2, 2\)"),
+        (lambda: metrics.false_alarms_at(0, X[0], X[0]), "detection must be above 0"),
+        (lambda: metrics.false_alarms_at(0.95, X, X[0]), "normal must be a non-empty one-dim"),
+        (lambda: metrics.false_alarms_at(0.95, X[0], X[0] * np.nan), "anomalous must be .*finite"),
     ],
 )
 def test_wrong_input_is_refused(call, message):

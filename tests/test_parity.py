@@ -6,7 +6,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from saebook import KL, L1, SAEConfig, TrainConfig, parity, reference
+from saebook import KL, L1, SAEConfig, TopK, TrainConfig, parity, reference
 from saebook.config import Sparsity
 from tests.conftest import FRAMEWORKS
 
@@ -33,24 +33,34 @@ def test_ledger_covers_every_option():
     configs = parity.configs()
     for field in ("activation", "output", "reconstruction", "tied", "unit_norm"):
         assert len({getattr(c, field) for c in configs}) == {"activation": 3}.get(field, 2)
-    assert {type(c.sparsity) for c in configs} == {type(None), KL, L1}
-    assert len(set(configs)) == len(configs) == 168
+    assert {type(c.sparsity) for c in configs} == {type(None), KL, L1, TopK}
+    assert len(set(configs)) == len(configs) == 216
     assert parity.TRAINING.epochs * -(-parity.N_SAMPLES // parity.TRAINING.batch_size) == 500
 
 
 @pytest.mark.parametrize("config", parity.configs(), ids=str)
 def test_no_preactivation_of_the_ledger_comes_near_a_kink(config):
+    """The kinks: 0, and for TopK the pre-activation that is just large enough to be kept."""
     x, params = parity.samples(), parity.start(config)
-    linear = dataclasses.replace(config, activation="linear", sparsity=None)
-    signs = np.sign(reference.encode(linear, params, x))
-    assert (signs > 0).any(axis=0).all()
+
+    def from_kink(params):
+        a = reference.preactivation(params, x)
+        if not isinstance(config.sparsity, TopK):
+            return a
+        first_kept = parity.N_LATENTS - config.sparsity.k
+        ranked = np.sort(a)
+        assert (ranked[:, first_kept:] > 0.1).all()  # the kept ones keep clear of 0 too
+        return a - ranked[:, first_kept - 1 : first_kept + 1].mean(axis=1, keepdims=True)
+
+    signs = np.sign(from_kink(params))
+    assert (signs > 0).any(axis=0).sum() >= parity.N_LATENTS / 2
     assert (signs < 0).any(axis=0).all()
     for epochs in (0, 60, 125):
         part = dataclasses.replace(parity.TRAINING, epochs=max(epochs, 1))
         trained = reference.fit(config, params, x, part) if epochs else params
-        a = reference.encode(linear, trained, x)
-        assert np.array_equal(np.sign(a), signs)
-        assert np.abs(a).min() > 0.1, np.abs(a).min()
+        distance = from_kink(trained)
+        assert np.array_equal(np.sign(distance), signs)
+        assert np.abs(distance).min() > 0.1, np.abs(distance).min()
 
 
 def wrong_axis(losses, monkeypatch):
@@ -152,19 +162,12 @@ def test_a_new_kind_joins_without_a_change_to_what_is_there():
     import torch
 
     reference.code.register(Squared, lambda kind, config, a: a**2)
-    # With a starting point away from 0 the root's sign is known: half the latents are negative.
-    reference.code_gradient.register(Squared, lambda kind, config, z, d_z: 2 * signed_root(z) * d_z)
+    reference.code_gradient.register(Squared, lambda kind, config, a, d_z: 2 * a * d_z)
     reference.penalty.register(Squared, lambda kind, z: kind.weight * z.sum(axis=1).mean())
     reference.penalty_gradient.register(
         Squared, lambda kind, z: np.full_like(z, kind.weight / len(z))
     )
-    x = parity.samples()
     config = SAEConfig(parity.N_FEATURES, parity.N_LATENTS, sparsity=Squared())
-    signs = np.sign(x @ parity.start(config)["W_enc"])
-
-    def signed_root(z):
-        return signs * np.sqrt(z)
-
     for name, mean, total in (
         ("pytorch", torch.mean, torch.sum),
         ("tensorflow", tf.reduce_mean, tf.reduce_sum),

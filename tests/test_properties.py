@@ -6,13 +6,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from saebook import KL, L1, SAEConfig, TrainConfig, metrics, reference
+from saebook import KL, L1, SAEConfig, TopK, TrainConfig, metrics, reference
 
 SETTINGS = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 sizes = st.integers(1, 6)
-kinds = st.sampled_from([None, KL(0.2, 0.5), L1(0.1)])
+kinds = st.sampled_from([None, KL(0.2, 0.5), L1(0.1), TopK(1)])
+activations = {KL: ["sigmoid"], TopK: ["relu", "linear"]}
 
 
 @st.composite
@@ -23,9 +24,7 @@ def models(draw):
             [("sigmoid", "bce"), ("sigmoid", "squared_error"), ("linear", "squared_error")]
         )
     )
-    activation = (
-        "sigmoid" if isinstance(kind, KL) else draw(st.sampled_from(["sigmoid", "relu", "linear"]))
-    )
+    activation = draw(st.sampled_from(activations.get(type(kind), ["sigmoid", "relu", "linear"])))
     return SAEConfig(
         draw(sizes),
         draw(sizes),

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from saebook import KL, L1, SAEConfig, TrainConfig, parity, reference
+from saebook import KL, L1, SAEConfig, TopK, TrainConfig, parity, reference
 
 
-def central_differences(config, params, x, step=1e-5):
+def central_differences(config, params, x, noisy=None, step=1e-5):
     """Gradient of the loss by moving one parameter at a time."""
     grads = {}
     for name, value in params.items():
@@ -18,7 +18,8 @@ def central_differences(config, params, x, step=1e-5):
             for sign in (1, -1):
                 moved = value.copy()
                 moved[index] += sign * step
-                losses.append(reference.loss_terms(config, {**params, name: moved}, x)["loss"])
+                terms = reference.loss_terms(config, {**params, name: moved}, x, noisy)
+                losses.append(terms["loss"])
             grads[name][index] = (losses[0] - losses[1]) / (2 * step)
     return grads
 
@@ -88,6 +89,31 @@ def test_weight_decay_counts_weights_and_not_biases():
     tied = dataclasses.replace(config, tied=True)
     del params["W_dec"]
     assert reference.loss_terms(tied, params, np.ones((1, 3)))["weight_decay"] == pytest.approx(0.6)
+
+
+def test_topk_keeps_the_largest_and_of_equals_the_first():
+    config = SAEConfig(5, 5, activation="linear", sparsity=TopK(2))
+    a = np.array([[1.0, 3, 2, 3, 3], [-1, -2, -3, -4, -5], [0, 0, 0, 0, 0]])
+    expected = [[0, 3, 0, 3, 0], [-1, -2, 0, 0, 0], [0, 0, 0, 0, 0]]
+    np.testing.assert_array_equal(reference.code(config.sparsity, config, a), expected)
+    relu = dataclasses.replace(config, activation="relu")
+    np.testing.assert_array_equal(reference.code(relu.sparsity, relu, a)[1], 0)
+    slopes = reference.code_gradient(config.sparsity, config, a, np.ones_like(a))
+    np.testing.assert_array_equal(slopes[2], [1, 1, 0, 0, 0])
+
+
+def test_the_gradient_of_a_denoising_loss():
+    """The encoder sees the noisy samples, the error is taken against the clean ones."""
+    config, rng = SAEConfig(5, 4, sparsity=KL(0.1, 0.5)), np.random.default_rng(0)
+    x, noisy, params = rng.random((6, 5)), rng.random((6, 5)), reference.init_params(config, 1)
+    found = reference.gradients(config, params, x, noisy)
+    expected = central_differences(config, params, x, noisy)
+    for name in params:
+        assert parity.relative_difference(found[name], expected[name]) < 1e-8, name
+    assert (
+        parity.relative_difference(reference.gradients(config, params, x)["W_enc"], found["W_enc"])
+        > 0.1
+    )
 
 
 def test_unit_norm_scales_dictionary_rows_at_the_start_and_after_training():

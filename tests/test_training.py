@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from saebook import KL, L1, SAEConfig, TrainConfig, metrics, parity, reference
+from saebook import KL, L1, SAEConfig, TopK, TrainConfig, metrics, parity, reference
+from saebook.corruption import GaussianNoise
 
 CONFIG = SAEConfig(12, 8, sparsity=KL(rho=0.1, beta=0.1))
 SHORT = TrainConfig(epochs=3, batch_size=32, learning_rate=1e-2)
@@ -345,3 +346,62 @@ def test_global_random_state_is_not_touched(framework, x):
     drawn = tf.random.uniform([3]).numpy()
     tf.random.set_seed(0)
     np.testing.assert_array_equal(drawn, tf.random.uniform([3]).numpy())
+
+
+@pytest.mark.parametrize("kind", [None, KL(rho=0.1, beta=0.5), TopK(2)], ids=str)
+def test_denoising_trains_as_the_reference_does(framework, x, kind):
+    """Fresh noise for every batch, the clean batch as the target, the same in all three."""
+    activation = "linear" if isinstance(kind, TopK) else "sigmoid"
+    config = dataclasses.replace(CONFIG, sparsity=kind, activation=activation)
+    x, corruption = x.astype(float), GaussianNoise(0.05, clip=False)
+    start, train = parity.start(config), dataclasses.replace(SHORT, learning_rate=1e-3)
+    model = framework.SparseAutoencoder(config, dtype="float64", device="cpu").from_numpy(start)
+    history = framework.fit(model, x, train, x_val=x, corruption=corruption)
+    expected = reference.fit(config, start, x, train, corruption)
+    for name, value in model.to_numpy().items():
+        assert parity.relative_difference(value, expected[name]) < 1e-12, name
+    noisy = corruption(x, reference.noise_generator(train.seed))
+    terms = reference.loss_terms(config, expected, x, noisy)
+    assert history["val_loss"][-1] == pytest.approx(terms["loss"], rel=1e-12)
+
+
+def test_a_corruption_sees_clean_samples_in_new_noise(framework, x):
+    """Every epoch goes through all samples once, with other numbers from the generator."""
+    seen, drawn = [], []
+
+    def spy(batch, rng):
+        seen.append(batch.copy())
+        drawn.append(rng.random())
+        return batch
+
+    model = framework.SparseAutoencoder(CONFIG, device="cpu")
+    framework.fit(model, x, TrainConfig(epochs=2, batch_size=30), corruption=spy)
+    assert len(set(drawn)) == len(drawn) == 8
+    for epoch in (seen[:4], seen[4:]):
+        np.testing.assert_array_equal(np.sort(np.concatenate(epoch), axis=0), np.sort(x, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("corruption", "message"),
+    [
+        (lambda x, rng: x[:, :3], r"shape of the clean samples, \(64, 12\), got .*\(64, 3\)"),
+        (lambda x, rng: x * np.nan, "result of corruption must be finite"),
+        (lambda x, rng: (x > 0.5).astype(int), "must hold floating-point numbers"),
+        (lambda x, rng: None, "must hold floating-point numbers"),
+    ],
+)
+def test_a_wrong_corruption_is_refused(framework, x, corruption, message):
+    model = framework.SparseAutoencoder(CONFIG, device="cpu")
+    with pytest.raises(ValueError, match=message):
+        framework.fit(model, x, TrainConfig(batch_size=64), corruption=corruption)
+
+
+def test_topk_codes_have_k_entries_and_of_equals_the_first(framework):
+    """Equal columns of the encoder tie exactly; a framework's own top-k takes any of them."""
+    config = SAEConfig(6, 40, activation="linear", sparsity=TopK(5))
+    params = reference.init_params(config)
+    params["W_enc"][:] = params["W_enc"][:, :1]
+    model = framework.SparseAutoencoder(config, device="cpu").from_numpy(params)
+    z = framework.encode(model, np.random.default_rng(0).random((7, 6)))
+    np.testing.assert_array_equal(np.flatnonzero(z.any(axis=0)), np.arange(5))
+    assert (z[:, :5] != 0).all()

@@ -5,7 +5,7 @@ from functools import singledispatch
 import torch
 import torch.nn.functional as F
 
-from saebook.config import KL, L1
+from saebook.config import KL, L1, TopK
 
 
 @singledispatch
@@ -14,8 +14,9 @@ def penalty(sparsity, z):
     raise TypeError(f"sparsity must be a kind of sparsity or None, got {sparsity!r}.")
 
 
-@penalty.register
-def _(sparsity: None, z):
+@penalty.register(type(None))
+@penalty.register(TopK)
+def _(sparsity, z):
     return torch.zeros((), dtype=z.dtype, device=z.device)
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from saebook.checks import check_params, check_width
+from saebook.config import TopK
 from saebook.reference import init_params
 
 _ACTIVATIONS = {"sigmoid": torch.sigmoid, "relu": torch.relu, "linear": lambda a: a}
@@ -47,6 +48,16 @@ def pick_device(device="auto"):
 def code(sparsity, config, a):
     """Code of a pre-activation. A kind of sparsity that makes its own code registers here."""
     return _ACTIVATIONS[config.activation](a)
+
+
+@code.register
+def _(sparsity: TopK, config, a):
+    # Which of equal entries a framework's own top-k takes is not defined: the first ones, here.
+    smallest = torch.topk(a, sparsity.k, dim=1).values[:, -1:]
+    above, equal = a > smallest, a == smallest
+    room = sparsity.k - torch.sum(above, dim=1, keepdim=True)
+    kept = above | (equal & (torch.cumsum(equal, dim=1) <= room))
+    return torch.where(kept, _ACTIVATIONS[config.activation](a), 0)
 
 
 class SparseAutoencoder(nn.Module):

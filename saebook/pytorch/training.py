@@ -4,14 +4,21 @@ import numpy as np
 import torch
 from tqdm import trange
 
-from saebook.checks import check_batch_size, check_finite, check_samples, check_validation
+from saebook.checks import (
+    check_batch_size,
+    check_finite,
+    check_noisy,
+    check_samples,
+    check_validation,
+    corrupted,
+)
 from saebook.config import TrainConfig
 from saebook.metrics import dead_features, fvu, l0
 from saebook.pytorch.losses import loss_terms
-from saebook.reference import epoch_order
+from saebook.reference import epoch_order, noise_generator
 
 
-def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
+def fit(model, x, train_config=TrainConfig(), x_val=None, corruption=None, progress=None):
     """Train a model in place by mini-batch Adam.
 
     Called again, it goes on from the present weights with a fresh optimiser and the same sequence
@@ -25,6 +32,11 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
     train_config : TrainConfig
     x_val : array (n_val_samples, n_features), optional
         Validation samples, looked at after every epoch, all at once.
+    corruption : callable, optional
+        ``corruption(batch, rng)`` makes what the encoder sees of a batch, anew in every epoch; the
+        target stays the clean batch (a denoising autoencoder, Vincent et al. 2008). Both arrays
+        are NumPy's, and so is the generator `rng`, which depends on seed and epoch alone. See
+        `saebook.corruption`. Of `x_val` one corrupted copy is made, and kept.
     progress : bool, optional
         Whether to show a progress bar; by default on terminals only.
 
@@ -39,14 +51,19 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
     Raises
     ------
     ValueError
-        If an array does not suit the model, or mixed precision is asked of a float64 model.
+        If an array does not suit the model, what `corruption` returns does not suit its batch,
+        or mixed precision is asked of a float64 model.
     FloatingPointError
         If the loss or a parameter stops being finite.
     """
     if train_config.mixed_precision and model.dtype != "float32":
         raise ValueError(f"mixed_precision needs a model of dtype float32, got {model.dtype}.")
-    x = torch.as_tensor(check_samples(model.config, x, "x", model.dtype), device=model.device)
+    clean = check_samples(model.config, x, "x", model.dtype)
     x_val = check_validation(model.config, x_val, model.dtype)
+    x_val_noisy = None
+    if corruption is not None and x_val is not None:
+        x_val_noisy = corrupted(corruption, x_val, noise_generator(train_config.seed))
+    x = torch.as_tensor(clean, device=model.device)
     optimizer = torch.optim.Adam(
         model.parameters(),
         lr=train_config.learning_rate,
@@ -57,9 +74,9 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
     fired = torch.zeros(model.config.n_latents, dtype=torch.bool, device=model.device)
     sums = torch.zeros(5, dtype=x.dtype, device=model.device)
 
-    def step(rows):
+    def step(rows, noisy=None):
         batch = x[rows]
-        z = model.encode(batch)
+        z = model.encode(batch if noisy is None else noisy)
         terms = loss_terms(model, batch, z)
         optimizer.zero_grad()
         terms["loss"].backward()
@@ -79,17 +96,24 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
             fired.zero_()
             sums.zero_()
             order = epoch_order(len(x), train_config.seed, epoch)
+            noise = noise_generator(train_config.seed, epoch)
             model.product_dtype = torch.bfloat16 if train_config.mixed_precision else None
-            order = torch.as_tensor(order, device=model.device)
+            rows = torch.as_tensor(order, device=model.device)
             for start in range(0, len(x), train_config.batch_size):
-                step(order[start : start + train_config.batch_size])
+                batch = slice(start, start + train_config.batch_size)
+                if corruption is None:
+                    step(rows[batch])
+                else:
+                    noisy = corrupted(corruption, clean[order[batch]], noise)
+                    step(rows[batch], torch.as_tensor(noisy, device=model.device))
             model.product_dtype = None
             names = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
             row = dict(zip(names, (sums / len(x)).tolist(), strict=True))
             row["dead"] = int(torch.sum(~fired))
             check_finite(row["loss"], model.to_numpy(), epoch)
             if x_val is not None:
-                row |= {f"val_{name}": value for name, value in evaluate(model, x_val).items()}
+                values = evaluate(model, x_val, x_val_noisy)
+                row |= {f"val_{name}": value for name, value in values.items()}
             for name, value in row.items():
                 history.setdefault(name, []).append(value)
     finally:
@@ -98,13 +122,15 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
 
 
 @torch.no_grad()
-def evaluate(model, x):
+def evaluate(model, x, noisy=None):
     """Loss terms, ``l0``, ``dead`` and ``fvu`` of a model on all samples ``x`` at once.
 
     Parameters
     ----------
     model : SparseAutoencoder
     x : array (n_samples, n_features)
+    noisy : array (n_samples, n_features), optional
+        What the encoder sees instead of ``x``.
 
     Returns
     -------
@@ -113,11 +139,12 @@ def evaluate(model, x):
     Raises
     ------
     ValueError
-        If the array does not suit the model, or all samples are equal.
+        If an array does not suit the model, or all samples are equal.
     """
     x = check_samples(model.config, x, "x", model.dtype)
+    seen = x if noisy is None else check_noisy(noisy, x)
     batch = torch.as_tensor(x, device=model.device)
-    z = model.encode(batch)
+    z = model.encode(torch.as_tensor(seen, device=model.device))
     row = {name: float(value) for name, value in loss_terms(model, batch, z).items()}
     codes, x_hat = z.cpu().numpy(), model.decode(z).cpu().numpy()
     row["l0"] = l0(codes, model.config.active_above)

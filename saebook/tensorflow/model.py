@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from saebook.checks import check_params, check_width
+from saebook.config import TopK
 from saebook.reference import init_params
 
 _ACTIVATIONS = {"sigmoid": tf.sigmoid, "relu": tf.nn.relu, "linear": lambda a: a}
@@ -41,6 +42,16 @@ def pick_device(device="auto"):
 def code(sparsity, config, a):
     """Code of a pre-activation. A kind of sparsity that makes its own code registers here."""
     return _ACTIVATIONS[config.activation](a)
+
+
+@code.register
+def _(sparsity: TopK, config, a):
+    # Which of equal entries a framework's own top-k takes is not defined: the first ones, here.
+    smallest = tf.math.top_k(a, sparsity.k).values[:, -1:]
+    above, equal = a > smallest, a == smallest
+    room = sparsity.k - tf.reduce_sum(tf.cast(above, tf.int32), axis=1, keepdims=True)
+    kept = above | (equal & (tf.cumsum(tf.cast(equal, tf.int32), axis=1) <= room))
+    return tf.where(kept, _ACTIVATIONS[config.activation](a), 0)
 
 
 class SparseAutoencoder(keras.Model):

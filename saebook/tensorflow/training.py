@@ -4,15 +4,22 @@ import numpy as np
 import tensorflow as tf
 from tqdm import trange
 
-from saebook.checks import check_batch_size, check_finite, check_samples, check_validation
+from saebook.checks import (
+    check_batch_size,
+    check_finite,
+    check_noisy,
+    check_samples,
+    check_validation,
+    corrupted,
+)
 from saebook.config import TrainConfig
 from saebook.metrics import dead_features, fvu, l0
-from saebook.reference import epoch_order
+from saebook.reference import epoch_order, noise_generator
 from saebook.tensorflow.adam import Adam
 from saebook.tensorflow.losses import loss_terms
 
 
-def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
+def fit(model, x, train_config=TrainConfig(), x_val=None, corruption=None, progress=None):
     """Train a model in place by mini-batch Adam.
 
     Called again, it goes on from the present weights with a fresh optimiser and the same sequence
@@ -26,6 +33,11 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
     train_config : TrainConfig
     x_val : array (n_val_samples, n_features), optional
         Validation samples, looked at after every epoch, all at once.
+    corruption : callable, optional
+        ``corruption(batch, rng)`` makes what the encoder sees of a batch, anew in every epoch; the
+        target stays the clean batch (a denoising autoencoder, Vincent et al. 2008). Both arrays
+        are NumPy's, and so is the generator `rng`, which depends on seed and epoch alone. See
+        `saebook.corruption`. Of `x_val` one corrupted copy is made, and kept.
     progress : bool, optional
         Whether to show a progress bar; by default on terminals only.
 
@@ -40,27 +52,35 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
     Raises
     ------
     ValueError
-        If an array does not suit the model, or mixed precision is asked of a float64 model.
+        If an array does not suit the model, what `corruption` returns does not suit its batch,
+        or mixed precision is asked of a float64 model.
     FloatingPointError
         If the loss or a parameter stops being finite.
     """
     if train_config.mixed_precision and model.dtype != "float32":
         raise ValueError(f"mixed_precision needs a model of dtype float32, got {model.dtype}.")
-    x = check_samples(model.config, x, "x", model.dtype)
+    clean = check_samples(model.config, x, "x", model.dtype)
     x_val = check_validation(model.config, x_val, model.dtype)
+    x_val_noisy = None
+    if corruption is not None and x_val is not None:
+        x_val_noisy = corrupted(corruption, x_val, noise_generator(train_config.seed))
     with tf.device(model.device):
-        x = tf.constant(x)
+        x = tf.constant(clean)
         optimizer = Adam(model.trainable_variables, train_config)
         fired = tf.Variable(tf.zeros(model.config.n_latents, dtype=tf.bool))
         sums = tf.Variable(tf.zeros(5, dtype=x.dtype))
 
+    signature = [tf.TensorSpec([None], tf.int64)]
+    if corruption is not None:
+        signature.append(tf.TensorSpec([None, model.config.n_features], x.dtype))
+
     # Without AutoGraph: there is no control flow to convert, and it cannot follow singledispatch.
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)], autograph=False)
-    def step(rows):
+    @tf.function(input_signature=signature, autograph=False)
+    def step(rows, noisy=None):
         with tf.device(model.device):
             batch = tf.gather(x, rows)
             with tf.GradientTape() as tape:
-                z = model.encode(batch)
+                z = model.encode(batch if noisy is None else noisy)
                 terms = loss_terms(model, batch, z)
             optimizer.step(tape.gradient(terms["loss"], model.trainable_variables))
             if model.config.unit_norm:
@@ -78,17 +98,25 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
             fired.assign(tf.zeros_like(fired))
             sums.assign(tf.zeros_like(sums))
             order = epoch_order(len(x), train_config.seed, epoch)
+            noise = noise_generator(train_config.seed, epoch)
             model.product_dtype = tf.bfloat16 if train_config.mixed_precision else None
             traced = step.get_concrete_function()  # once; a call of `step` warns of every new trace
             for start in range(0, len(x), train_config.batch_size):
-                traced(tf.constant(order[start : start + train_config.batch_size]))
+                batch = slice(start, start + train_config.batch_size)
+                rows = tf.constant(order[batch])
+                if corruption is None:
+                    traced(rows)
+                else:
+                    noisy = corrupted(corruption, clean[order[batch]], noise)
+                    traced(rows, tf.constant(noisy))
             model.product_dtype = None
             names = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
             row = dict(zip(names, (sums / len(x)).numpy().tolist(), strict=True))
             row["dead"] = int(np.sum(~fired.numpy()))
             check_finite(row["loss"], model.to_numpy(), epoch)
             if x_val is not None:
-                row |= {f"val_{name}": value for name, value in evaluate(model, x_val).items()}
+                values = evaluate(model, x_val, x_val_noisy)
+                row |= {f"val_{name}": value for name, value in values.items()}
             for name, value in row.items():
                 history.setdefault(name, []).append(value)
     finally:
@@ -96,13 +124,15 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, progress=None):
     return history
 
 
-def evaluate(model, x):
+def evaluate(model, x, noisy=None):
     """Loss terms, ``l0``, ``dead`` and ``fvu`` of a model on all samples ``x`` at once.
 
     Parameters
     ----------
     model : SparseAutoencoder
     x : array (n_samples, n_features)
+    noisy : array (n_samples, n_features), optional
+        What the encoder sees instead of ``x``.
 
     Returns
     -------
@@ -111,12 +141,13 @@ def evaluate(model, x):
     Raises
     ------
     ValueError
-        If the array does not suit the model, or all samples are equal.
+        If an array does not suit the model, or all samples are equal.
     """
     x = check_samples(model.config, x, "x", model.dtype)
+    seen = x if noisy is None else check_noisy(noisy, x)
     with tf.device(model.device):
         batch = tf.convert_to_tensor(x)
-        z = model.encode(batch)
+        z = model.encode(tf.convert_to_tensor(seen))
         row = {name: float(value) for name, value in loss_terms(model, batch, z).items()}
         codes, x_hat = z.numpy(), model.decode(z).numpy()
     row["l0"] = l0(codes, model.config.active_above)

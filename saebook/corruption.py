@@ -1,0 +1,77 @@
+"""Ways to spoil samples, for denoising autoencoders: `fit` takes one as its ``corruption``.
+
+A corruption is called with clean samples ``(n_samples, n_features)`` in [0, 1] and a NumPy
+`Generator`, and returns a spoiled copy of the same shape and dtype. Any function that does is one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from saebook.config import check_fields
+
+
+@dataclass(frozen=True)
+class GaussianNoise:
+    """Independent normal noise on every feature.
+
+    Parameters
+    ----------
+    sigma : float >= 0, or a pair of them
+        Standard deviation; of a pair ``(low, high)`` one is drawn, uniformly, for each sample.
+    clip : bool
+        Whether the result is cut off at 0 and 1, as a stored image would be. On a black background
+        this lifts the mean, by 0.4 ``sigma``.
+    """
+
+    sigma: float | tuple[float, float] = 0.4
+    clip: bool = True
+
+    def __post_init__(self):
+        allowed = "a finite number of at least 0, or a rising pair of them, (low, high)"
+        check_fields(self, allowed, "sigma")
+        check_fields(self, "True or False", "clip")
+
+    def __call__(self, x, rng):
+        sigma = self.sigma
+        if isinstance(sigma, tuple):
+            sigma = rng.uniform(*sigma, size=(len(x), 1)).astype(x.dtype)
+        noisy = x + sigma * rng.standard_normal(x.shape, dtype=x.dtype)
+        return np.clip(noisy, 0, 1, out=noisy) if self.clip else noisy
+
+
+@dataclass(frozen=True)
+class SaltAndPepper:
+    """Each feature is lost with probability `amount`, and becomes 0 or 1 with equal chances.
+
+    Parameters
+    ----------
+    amount : float in [0, 1]
+    """
+
+    amount: float = 0.3
+
+    def __post_init__(self):
+        check_fields(self, "a number from 0 to 1", "amount")
+
+    def __call__(self, x, rng):
+        u = rng.random(x.shape, dtype=x.dtype)
+        return np.where(u < self.amount / 2, 0, np.where(u < self.amount, 1, x)).astype(x.dtype)
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Each feature is lost with probability `amount`, and becomes 0 (Vincent et al. 2008).
+
+    Parameters
+    ----------
+    amount : float in [0, 1]
+    """
+
+    amount: float = 0.5
+
+    def __post_init__(self):
+        check_fields(self, "a number from 0 to 1", "amount")
+
+    def __call__(self, x, rng):
+        return x * (rng.random(x.shape, dtype=x.dtype) >= self.amount)
