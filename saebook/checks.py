@@ -21,6 +21,19 @@ def check_width(x, width, name):
         )
 
 
+def check_array(config, x, name):
+    """Raise ValueError unless the array ``x`` has a type and a shape to train on; see below."""
+    if x.dtype.kind in "iub":
+        raise ValueError(
+            f"{name} must hold floating-point numbers, got {x.dtype}; divide 8-bit images by 255."
+        )
+    if x.dtype.kind != "f":
+        raise ValueError(f"{name} must hold real numbers, got an array of {x.dtype}.")
+    check_width(x, config.n_features, name)
+    if len(x) == 0:
+        raise ValueError(f"{name} must hold at least one sample, got shape {x.shape}.")
+
+
 def check_samples(config, x, name, dtype):
     """The samples as a C-ordered array ``(n_samples, n_features)`` of `dtype`.
 
@@ -32,17 +45,10 @@ def check_samples(config, x, name, dtype):
         cross-entropy.
     """
     x = np.asarray(x)
-    if x.dtype.kind in "iub":
-        raise ValueError(
-            f"{name} must hold floating-point numbers, got {x.dtype}; divide 8-bit images by 255."
-        )
-    if x.dtype.kind != "f":
-        raise ValueError(f"{name} must hold real numbers, got an array of {x.dtype}.")
-    check_width(x, config.n_features, name)
-    if len(x) == 0:
-        raise ValueError(f"{name} must hold at least one sample, got shape {x.shape}.")
+    check_array(config, x, name)
     with np.errstate(over="ignore"):  # a number too large for float32 is reported as infinite
-        x = np.ascontiguousarray(x, dtype=dtype)
+        # writeable, because PyTorch warns of what it could not write to
+        x = np.require(x, dtype=dtype, requirements=["C", "W"])
     if not np.isfinite(x).all():
         bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
         raise ValueError(

@@ -1,24 +1,36 @@
 """Training, and reading a trained model: NumPy arrays in, NumPy arrays out."""
 
+from functools import partial
+
 import numpy as np
 import torch
-from tqdm import trange
+from tqdm import tqdm
 
+from saebook.batches import Batches, check_validation_noise
+from saebook.checkpoint import as_checkpoint
 from saebook.checks import (
     check_batch_size,
     check_finite,
     check_noisy,
     check_samples,
     check_validation,
-    corrupted,
 )
 from saebook.config import TrainConfig
 from saebook.metrics import dead_features, fvu, l0
+from saebook.pytorch.adam import Adam
 from saebook.pytorch.losses import loss_terms
-from saebook.reference import epoch_order, noise_generator
 
 
-def fit(model, x, train_config=TrainConfig(), x_val=None, corruption=None, progress=None):
+def fit(
+    model,
+    x,
+    train_config=TrainConfig(),
+    x_val=None,
+    corruption=None,
+    checkpoint=None,
+    progress=None,
+    after_epoch=None,
+):
     """Train a model in place by mini-batch Adam.
 
     Called again, it goes on from the present weights with a fresh optimiser and the same sequence
@@ -27,16 +39,25 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, corruption=None, progr
     Parameters
     ----------
     model : SparseAutoencoder
-    x : array (n_samples, n_features)
-        Training samples. They are copied to the model's device once.
+    x : array (n_samples, n_features), or an iterable of such arrays
+        Training samples. An array is copied to the model's device once. For data larger than
+        memory give a `numpy.memmap`, which is read batch by batch, or an iterable that gives the
+        batches of an epoch, in its order, every time it is gone through.
     train_config : TrainConfig
     x_val : array (n_val_samples, n_features), optional
         Validation samples, looked at after every epoch, all at once.
-    corruption : callable, optional
+    corruption : callable or array (n_samples, n_features), optional
         ``corruption(batch, rng)`` makes what the encoder sees of a batch, anew in every epoch; the
         target stays the clean batch (a denoising autoencoder, Vincent et al. 2008). Both arrays
         are NumPy's, and so is the generator `rng`, which depends on seed and epoch alone. See
-        `saebook.corruption`. Of `x_val` one corrupted copy is made, and kept.
+        `saebook.corruption`. Of `x_val` one corrupted copy is made, and kept. An array is one
+        corrupted copy of all samples, the same in every epoch.
+    checkpoint : str or path-like, optional
+        File that is written after every epoch, whole or not at all. If it exists, training goes on
+        from it, exactly as if it had never stopped.
+    after_epoch : callable, optional
+        ``after_epoch(number, row)`` is called with the number of the epoch, from 1, and its
+        figures; training ends when it returns a true value.
     progress : bool, optional
         Whether to show a progress bar; by default on terminals only.
 
@@ -52,30 +73,26 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, corruption=None, progr
     ------
     ValueError
         If an array does not suit the model, what `corruption` returns does not suit its batch,
-        or mixed precision is asked of a float64 model.
+        the checkpoint belongs to another training, or mixed precision is asked of a float64 model.
     FloatingPointError
         If the loss or a parameter stops being finite.
+    OSError
+        If the checkpoint cannot be written. The one before it stays.
     """
     if train_config.mixed_precision and model.dtype != "float32":
         raise ValueError(f"mixed_precision needs a model of dtype float32, got {model.dtype}.")
-    clean = check_samples(model.config, x, "x", model.dtype)
+    data = Batches(model.config, x, model.dtype, train_config, corruption)
     x_val = check_validation(model.config, x_val, model.dtype)
-    x_val_noisy = None
-    if corruption is not None and x_val is not None:
-        x_val_noisy = corrupted(corruption, x_val, noise_generator(train_config.seed))
-    x = torch.as_tensor(clean, device=model.device)
-    optimizer = torch.optim.Adam(
-        model.parameters(),
-        lr=train_config.learning_rate,
-        betas=(train_config.beta_1, train_config.beta_2),
-        eps=train_config.epsilon,
-        fused=True,
-    )
+    x_val_noisy = check_validation_noise(corruption, x_val, train_config.seed)
+    state = as_checkpoint(checkpoint)
+    state.begin(model, train_config, data, x_val)
+    tensor = partial(torch.as_tensor, device=model.device)
+    resident = None if data.array is None else tensor(data.array)
+    optimizer = Adam(dict(model.named_parameters()), train_config)
     fired = torch.zeros(model.config.n_latents, dtype=torch.bool, device=model.device)
-    sums = torch.zeros(5, dtype=x.dtype, device=model.device)
+    sums = torch.zeros(5, dtype=model.b_dec.dtype, device=model.device)
 
-    def step(rows, noisy=None):
-        batch = x[rows]
+    def step(batch, noisy=None):
         z = model.encode(batch if noisy is None else noisy)
         terms = loss_terms(model, batch, z)
         optimizer.zero_grad()
@@ -86,39 +103,37 @@ def fit(model, x, train_config=TrainConfig(), x_val=None, corruption=None, progr
         with torch.no_grad():
             active = torch.abs(z) > model.config.active_above
             fired.logical_or_(torch.any(active, dim=0))
-            values = [*terms.values(), torch.sum(active) / len(rows)]
-            sums.add_(torch.stack(values).detach(), alpha=len(rows))
+            values = [*terms.values(), torch.sum(active) / len(batch)]
+            sums.add_(torch.stack(values).detach(), alpha=len(batch))
 
-    history = {}
+    if state.adam:
+        optimizer.from_numpy(state.adam)
     hide = None if progress is None else not progress
     try:
-        for epoch in trange(train_config.epochs, desc="training", unit="epoch", disable=hide):
+        epochs = range(state.epochs, train_config.epochs)
+        for epoch in tqdm(epochs, desc="training", unit="epoch", disable=hide):
             fired.zero_()
             sums.zero_()
-            order = epoch_order(len(x), train_config.seed, epoch)
-            noise = noise_generator(train_config.seed, epoch)
+            n_samples = 0
             model.product_dtype = torch.bfloat16 if train_config.mixed_precision else None
-            rows = torch.as_tensor(order, device=model.device)
-            for start in range(0, len(x), train_config.batch_size):
-                batch = slice(start, start + train_config.batch_size)
-                if corruption is None:
-                    step(rows[batch])
-                else:
-                    noisy = corrupted(corruption, clean[order[batch]], noise)
-                    step(rows[batch], torch.as_tensor(noisy, device=model.device))
+            for batch, *noisy in data.epoch(epoch):
+                n_samples += len(batch)
+                batch = tensor(batch) if resident is None else resident[tensor(batch)]
+                step(batch, *map(tensor, noisy))
             model.product_dtype = None
             names = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
-            row = dict(zip(names, (sums / len(x)).tolist(), strict=True))
+            row = dict(zip(names, (sums / n_samples).tolist(), strict=True))
             row["dead"] = int(torch.sum(~fired))
             check_finite(row["loss"], model.to_numpy(), epoch)
             if x_val is not None:
                 values = evaluate(model, x_val, x_val_noisy)
                 row |= {f"val_{name}": value for name, value in values.items()}
-            for name, value in row.items():
-                history.setdefault(name, []).append(value)
+            state.end_epoch(model, row, optimizer)
+            if after_epoch is not None and after_epoch(epoch + 1, row):
+                break
     finally:
         model.product_dtype = None
-    return history
+    return state.history
 
 
 @torch.no_grad()

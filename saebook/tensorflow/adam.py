@@ -1,5 +1,6 @@
 """The optimiser: the Adam that PyTorch has and Keras has not."""
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -17,6 +18,7 @@ class Adam:
     """
 
     def __init__(self, variables, train_config):
+        self.names = [v.name for v in variables]
         self.variables = [v.value for v in variables]
         self.m = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
         self.v = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
@@ -41,3 +43,17 @@ class Adam:
                 epsilon=tf.cast(c.epsilon * root, dtype),
                 grad=gradient,
             )
+
+    def to_numpy(self):
+        """Count of steps ``t`` and moments ``m.NAME``, ``v.NAME``, as copies."""
+        found = {"t": np.array(self.t.numpy())}
+        for name, m, v in zip(self.names, self.m, self.v, strict=True):
+            found |= {f"m.{name}": m.numpy().copy(), f"v.{name}": v.numpy().copy()}
+        return found
+
+    def from_numpy(self, state):
+        """Go on from what `to_numpy` returned."""
+        self.t.assign(state["t"])
+        for name, m, v in zip(self.names, self.m, self.v, strict=True):
+            m.assign(state[f"m.{name}"])
+            v.assign(state[f"v.{name}"])

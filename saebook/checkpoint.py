@@ -1,0 +1,141 @@
+"""Training that can be interrupted: after every epoch, all that the next one needs, in one file."""
+
+import dataclasses
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from saebook import weights
+
+
+class State:
+    """How far a training has come: epochs, history, and the optimiser.
+
+    Attributes
+    ----------
+    epochs : int
+        Whole epochs trained so far.
+    history : dict of str to list of float
+    adam : dict of str to ndarray
+        The optimiser to start with: the count of steps ``t``, and ``m.NAME`` and ``v.NAME`` for
+        each parameter. Empty for a fresh one.
+    """
+
+    def __init__(self):
+        self.epochs, self.history, self.adam = 0, {}, {}
+
+    def begin(self, model, train_config, data, x_val):
+        """Nothing to take up."""
+
+    def end_epoch(self, model, row, optimizer):
+        """Record an epoch's figures."""
+        self.epochs += 1
+        for name, value in row.items():
+            self.history.setdefault(name, []).append(value)
+
+
+class Checkpoint(State):
+    """A state that keeps the optimiser, and weights and all in a file after every epoch.
+
+    The order of samples and the noise of an epoch depend on seed and epoch alone, so training goes
+    on from there exactly as if nothing had happened.
+
+    Parameters
+    ----------
+    path : str or path-like, optional
+        Without one the state is in memory alone.
+    """
+
+    def __init__(self, path=None):
+        super().__init__()
+        self.path = None if path is None else Path(path)
+
+    def begin(self, model, train_config, data, x_val):
+        """Take up the training in the file, if there is one, and set the model's weights to it.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged or belongs to another training.
+        """
+        if self.path is None:
+            return
+        self.training = {
+            "config": weights.config_to_dict(model.config),
+            "dtype": model.dtype,
+            "start": _checksum(model.to_numpy().values()),
+            **dataclasses.asdict(train_config),
+            "x": None if data.array is None else [*data.array.shape, _checksum([data.array])],
+            "x_val": None if x_val is None else [*x_val.shape, _checksum([x_val])],
+            "corruption": _name(data.corruption) if data.noisy is None else _checksum([data.noisy]),
+        }
+        del self.training["epochs"]  # more of them may be asked for later
+        if self.path.exists():
+            self._take_up(model, *weights.read_all(self.path)[1:])
+
+    def _take_up(self, model, params, adam, notes):
+        moments = {f"adam.{key}.{name}": p.shape for key in "mv" for name, p in params.items()}
+        shapes = {name: value.shape for name, value in adam.items()}
+        finite = all(np.isfinite(value).all() for value in adam.values())
+        if not (_sound(notes) and shapes == {"adam.t": ()} | moments and finite):
+            raise ValueError(f"checkpoint must be a file that fit has written, got {self.path}.")
+        for name, value in self.training.items():
+            if notes["training"].get(name) != value:
+                raise ValueError(
+                    f"checkpoint must belong to this training, but {self.path} was begun with "
+                    f"another {_NAMES.get(name, name)}: {notes['training'].get(name)!r}, "
+                    f"got {value!r}; name another file, or delete this one."
+                )
+        self.epochs, self.history = notes["epochs"], notes["history"]
+        self.adam = {name.removeprefix("adam."): value for name, value in adam.items()}
+        model.from_numpy(params)
+
+    def end_epoch(self, model, row, optimizer):
+        """Record an epoch's figures and the state after it, and write the file, if there is one."""
+        super().end_epoch(model, row, optimizer)
+        self.adam = optimizer.to_numpy()
+        if self.path is None:
+            return
+        notes = {"epochs": self.epochs, "history": self.history, "training": self.training}
+        tensors = {f"adam.{name}": value for name, value in self.adam.items()}
+        weights.write(self.path, model.config, model.to_numpy(), tensors, notes)
+
+
+def as_checkpoint(checkpoint):
+    """What `fit` keeps its state in: in memory for None, or in the file named."""
+    if checkpoint is None:
+        return State()
+    return checkpoint if isinstance(checkpoint, State) else Checkpoint(checkpoint)
+
+
+# What a user gave, for the marks of it that a checkpoint holds.
+_NAMES = {"start": "model (initial weights)", "seed": "train_config.seed"}
+
+
+def _sound(notes):
+    """Whether the notes in a file are such as `Checkpoint` writes."""
+    if not isinstance(notes, dict) or set(notes) != {"epochs", "history", "training"}:
+        return False
+    epochs, history, training = notes["epochs"], notes["history"], notes["training"]
+    return (
+        isinstance(epochs, int)
+        and isinstance(training, dict)
+        and isinstance(history, dict)
+        and all(isinstance(values, list) and len(values) == epochs for values in history.values())
+    )
+
+
+def _name(corruption):
+    """The same in every process, which the text of a function is not."""
+    if dataclasses.is_dataclass(corruption):
+        return repr(corruption)
+    return getattr(corruption, "__qualname__", type(corruption).__qualname__)
+
+
+def _checksum(arrays):
+    """CRC-32 of the bytes of some arrays: it tells mistakes apart, not attacks."""
+    crc = 0
+    for array in arrays:
+        crc = zlib.crc32(np.ascontiguousarray(array).data, crc)
+    return crc

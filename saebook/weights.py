@@ -1,0 +1,221 @@
+"""One file for a trained model: safetensors with a header, the same from either framework.
+
+The page "The weights file" of the book gives the layout. A file is data: nothing in it is executed,
+and everything in it is checked before a model is made of it.
+"""
+
+import dataclasses
+import json
+import os
+from importlib import import_module
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+
+from saebook.checks import check_params
+from saebook.config import SAEConfig, Sparsity
+from saebook.reference import parameter_shapes
+
+FORMAT = "saebook"
+VERSION = "1"
+BACKENDS = ("pytorch", "tensorflow")
+DTYPES = {"F32": "float32", "F64": "float64"}
+
+
+def save(model, path):
+    """Write a model of either framework to a file, all of it or nothing.
+
+    Parameters
+    ----------
+    model : SparseAutoencoder
+    path : str or path-like
+        The file to write, by habit ``name.safetensors``. What was there before is replaced only by
+        a whole new file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, for example on a full disk. What was there stays.
+    """
+    write(path, model.config, model.to_numpy())
+
+
+def load(path, backend, device="auto"):
+    """The model in a file, for either framework, whichever wrote it.
+
+    Parameters
+    ----------
+    path : str or path-like
+    backend : {"pytorch", "tensorflow"}
+    device : str
+        As in ``SparseAutoencoder``.
+
+    Returns
+    -------
+    SparseAutoencoder
+        Of `saebook.pytorch` or `saebook.tensorflow`, with the file's dtype and the same numbers,
+        bit for bit.
+
+    Raises
+    ------
+    ValueError
+        If the backend is unknown, or the file is not what it should be; see `read`.
+    OSError
+        If the file cannot be read.
+    ImportError
+        If the framework is not installed.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be 'pytorch' or 'tensorflow', got {backend!r}.")
+    config, params = read(path)
+    package = import_module(f"saebook.{backend}")
+    dtype = str(params["W_enc"].dtype)
+    model = package.SparseAutoencoder(config, dtype=dtype, device=device)
+    return model.from_numpy(params)
+
+
+def read(path):
+    """The description and the parameters in a file, in NumPy; no framework is needed.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    SAEConfig
+    dict of str to ndarray
+        As from ``SparseAutoencoder.to_numpy``.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, is not a weights file of `saebook`, or has another version; if its
+        description is not allowed; if a tensor is missing, unknown, not finite, or has the wrong
+        shape or type.
+    OSError
+        If the file cannot be read.
+    """
+    config, params, _, _ = read_all(path)
+    return config, params
+
+
+def write(path, config, params, extra=None, notes=None):
+    """Write parameters, further tensors and notes (a value for JSON) to a file, atomically."""
+    header = {"format": FORMAT, "version": VERSION, "config": json.dumps(config_to_dict(config))}
+    if notes is not None:
+        header["training"] = json.dumps(notes)
+    replace_file(path, to_bytes({**params, **(extra or {})}, header))
+
+
+def read_all(path):
+    """What `write` wrote: description, parameters, further tensors, notes (or None)."""
+    path = Path(path)
+    with path.open("rb"):
+        pass  # a missing or forbidden file gets the system's own clear error
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return _read_open(path, file)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} must be a whole safetensors file, got one that cannot be read: {error}."
+        ) from None
+
+
+def _read_open(path, file):
+    header = file.metadata() or {}
+    for key, wanted in (("format", FORMAT), ("version", VERSION)):
+        if header.get(key) != wanted:
+            raise ValueError(
+                f"{path} must be a weights file with {key} {wanted!r}, got {header.get(key)!r}."
+            )
+    try:
+        config = config_from_dict(json.loads(header.get("config", "null")))
+        notes = json.loads(header.get("training", "null"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} must describe a model that is allowed, got: {error}") from None
+    shapes = parameter_shapes(config)
+    names = set(file.keys())
+    extra = {name for name in names if name.startswith("adam.")} if notes is not None else set()
+    if names - extra != set(shapes):
+        raise ValueError(
+            f"{path} must hold the tensors {', '.join(shapes)}, got {', '.join(sorted(names))}."
+        )
+    dtypes = set()
+    for name, shape in shapes.items():  # before anything of that size is read
+        found = file.get_slice(name)
+        dtypes.add(found.get_dtype())
+        if tuple(found.get_shape()) != shape:
+            raise ValueError(
+                f"{path} must hold {name} in shape {shape}, got {tuple(found.get_shape())}."
+            )
+    if len(dtypes) > 1 or not dtypes <= set(DTYPES):
+        raise ValueError(
+            f"{path} must hold tensors of one type, F32 or F64, got {', '.join(sorted(dtypes))}."
+        )
+    params = {name: file.get_tensor(name) for name in shapes}
+    try:
+        params = check_params(config, params)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return config, params, {name: file.get_tensor(name) for name in sorted(extra)}, notes
+
+
+def config_to_dict(config):
+    """A description as a dict for JSON; the kind of sparsity is named by its class."""
+    settings = dataclasses.asdict(config)
+    if config.sparsity is not None:
+        settings["sparsity"] = {"kind": type(config.sparsity).__name__, **settings["sparsity"]}
+    return settings
+
+
+def config_from_dict(settings):
+    """The `SAEConfig` that `config_to_dict` took apart.
+
+    Raises
+    ------
+    ValueError
+        If a field is missing, unknown or not allowed, or the kind of sparsity is unknown.
+    """
+    settings = _fields(SAEConfig, settings, "config")
+    sparsity = settings["sparsity"]
+    if sparsity is not None:
+        kinds = {kind.__name__: kind for kind in Sparsity.__subclasses__()}
+        name = sparsity.get("kind") if isinstance(sparsity, dict) else None
+        if not isinstance(name, str) or name not in kinds:
+            raise ValueError(
+                f"sparsity must be of a kind among {', '.join(sorted(kinds))}, got {sparsity!r}."
+            )
+        rest = {key: value for key, value in sparsity.items() if key != "kind"}
+        settings["sparsity"] = kinds[name](**_fields(kinds[name], rest, f"sparsity {name}"))
+    return SAEConfig(**settings)
+
+
+def _fields(owner, settings, name):
+    wanted = [field.name for field in dataclasses.fields(owner)]
+    found = sorted(settings) if isinstance(settings, dict) else settings
+    if found != sorted(wanted):
+        raise ValueError(f"{name} must have the fields {', '.join(wanted)}, got {found!r}.")
+    return dict(settings)
+
+
+def replace_file(path, content):
+    """Write bytes to a file beside the one named, then put it in its place.
+
+    Killed at any moment, this leaves the old file or the new one, whole. What a killed process
+    leaves half written has the name of the file with ``.partial`` behind it.
+    """
+    path = Path(path)
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(
+            error.errno, f"{path} could not be written ({error.strerror}); what was there stays"
+        ) from error

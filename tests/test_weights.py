@@ -1,0 +1,219 @@
+"""The weights file: either framework reads what the other wrote, and refuses anything else."""
+
+import json
+import resource
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save as to_bytes
+from safetensors.numpy import save_file
+
+from saebook import KL, L1, SAEConfig, TopK, TrainConfig, parity, reference, weights
+from tests.conftest import FRAMEWORKS
+
+CONFIGS = [
+    SAEConfig(6, 4, sparsity=KL(rho=0.1, beta=0.3)),
+    SAEConfig(6, 4, "relu", "linear", sparsity=L1(0.1), tied=True, unit_norm=True),
+    SAEConfig(6, 4, "linear", "linear", sparsity=TopK(2), weight_decay=1e-3),
+    SAEConfig(6, 4, "sigmoid", "sigmoid", "bce"),
+]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("reader", FRAMEWORKS)
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_round_trip_between_frameworks_bit_for_bit(framework, reader, config, dtype, path):
+    x = np.random.default_rng(0).random((20, 6))
+    model = framework.SparseAutoencoder(config, seed=3, dtype=dtype, device="cpu")
+    framework.fit(model, x, TrainConfig(epochs=2))
+    weights.save(model, path)
+    found = weights.load(path, reader, device="cpu")
+    assert found.config == config
+    assert type(found).__module__ == f"saebook.{reader}.model"
+    assert str(found.dtype) == dtype
+    for name, value in model.to_numpy().items():
+        np.testing.assert_array_equal(found.to_numpy()[name], value)
+        assert found.to_numpy()[name].dtype == dtype
+    package = __import__(f"saebook.{reader}", fromlist=["encode"])
+    np.testing.assert_allclose(
+        package.encode(found, x), framework.encode(model, x), rtol=1e-6, atol=1e-6
+    )
+
+
+def write(path, params=None, **header):
+    """A file like those of `weights.save`, with parts of it exchanged."""
+    config = CONFIGS[0]
+    params = reference.init_params(config) if params is None else params
+    whole = {
+        "format": "saebook",
+        "version": "1",
+        "config": json.dumps(weights.config_to_dict(config)),
+    }
+    save_file(params, path, {k: v for k, v in (whole | header).items() if v is not None})
+
+
+def changed(**fields):
+    return json.dumps(weights.config_to_dict(CONFIGS[0]) | fields)
+
+
+def params(**changes):
+    return reference.init_params(CONFIGS[0]) | changes
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"format": None}, "with format 'saebook', got None"),
+        ({"format": "pt"}, "with format 'saebook', got 'pt'"),
+        ({"version": "2"}, "with version '1', got '2'"),
+        ({"version": None}, "with version '1', got None"),
+        ({"config": None}, "config must have the fields"),
+        ({"config": "{"}, "must describe a model"),
+        ({"config": "[" * 100_000}, "must describe a model"),
+        ({"config": "[]"}, "config must have the fields"),
+        ({"config": "{}"}, r"config must have the fields n_features, .*, got \[\]"),
+        ({"config": changed(n_hidden=3)}, "config must have the fields .*n_hidden"),
+        ({"config": changed(n_latents=0)}, "n_latents must be an integer of at least 1, got 0"),
+        ({"config": changed(n_latents=10**12)}, "must hold W_enc in shape"),
+        ({"config": changed(activation="exec")}, "activation must be one of"),
+        ({"config": changed(activation=["relu"])}, "activation must be one of"),
+        ({"config": changed(weight_decay=float("nan"))}, "weight_decay must be a finite number"),
+        ({"config": changed(sparsity="KL")}, "of a kind among KL"),
+        (
+            {"config": changed(sparsity={"kind": "os.system"})},
+            "of a kind among KL, L1, .*os.system",
+        ),
+        ({"config": changed(sparsity={"kind": ["KL"]})}, "of a kind among KL, L1"),
+        ({"config": changed(sparsity={"kind": "KL", "rho": 2, "beta": 1})}, "KL.rho must be"),
+        ({"config": changed(sparsity={"kind": "KL", "rho": 0.1})}, "KL must have the fields rho"),
+        ({"config": changed(tied=True)}, "must hold the tensors W_enc, b_enc, b_dec, got"),
+        ({"params": {"W_enc": np.zeros((6, 4))}}, "must hold the tensors .*, got W_enc"),
+        ({"params": params(more=np.zeros(1))}, "must hold the tensors .*more"),
+        ({"params": params(b_enc=np.zeros(5))}, r"must hold b_enc in shape \(4,\), got \(5,\)"),
+        ({"params": params(b_enc=np.zeros((4, 1)))}, r"b_enc in shape \(4,\), got \(4, 1\)"),
+        ({"params": params(b_enc=np.full(4, np.nan))}, "b_enc.* must be finite"),
+        ({"params": params(b_enc=np.zeros(4, np.float32))}, "tensors of one type, F32 or F64"),
+        ({"params": {k: v.astype(np.float16) for k, v in params().items()}}, "F64, got F16"),
+        ({"params": {k: v.astype(np.int64) for k, v in params().items()}}, "F64, got I64"),
+    ],
+)
+def test_what_is_not_a_weights_file_is_refused(path, parts, message):
+    write(path, **parts)
+    with pytest.raises(ValueError, match=message) as error:
+        weights.read(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def header(fields):
+    text = json.dumps(fields).encode()
+    return struct.pack("<Q", len(text)) + text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04 not this one",
+        b"\x80\x04\x95 a pickle",
+        struct.pack("<Q", 2**63) + b"{}",
+        struct.pack("<Q", 10**9) + b"{}",
+        header({"W_enc": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}),
+        header(
+            {
+                "W_enc": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+                "b_enc": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]},
+            }
+        )
+        + bytes(12),
+        header({"W_enc": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 8]}}) + bytes(8),
+        header({"W_enc": {"dtype": "Z99", "shape": [2], "data_offsets": [0, 8]}}) + bytes(8),
+    ],
+    ids=["empty", "zip", "pickle", "huge", "large", "short", "overlap", "lie", "type"],
+)
+def test_damaged_and_hostile_files_are_refused(path, content):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="must be a whole safetensors file"):
+        weights.read(path)
+
+
+def test_a_cut_file_is_refused_wherever_it_is_cut(path):
+    write(path)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 37):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="must be a whole safetensors file"):
+            weights.read(path)
+
+
+GOOD = to_bytes(
+    reference.init_params(CONFIGS[0]),
+    {"format": "saebook", "version": "1", "config": changed(), "training": "null"},
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=6)
+)
+def test_whatever_bytes_are_changed_the_reader_reads_or_refuses(tmp_path_factory, changes):
+    content = bytearray(GOOD)
+    for position, byte in changes:
+        content[position] = byte
+    path = tmp_path_factory.getbasetemp() / "fuzzed.safetensors"
+    path.write_bytes(content)
+    try:
+        config, found = weights.read(path)
+    except ValueError as error:
+        assert str(path) in str(error)  # noqa: PT017
+    else:
+        assert all(np.isfinite(value).all() for value in found.values())
+        assert {k: v.shape for k, v in found.items()} == reference.parameter_shapes(config)
+
+
+def test_missing_files_and_unknown_backends(path):
+    with pytest.raises(FileNotFoundError):
+        weights.read(path)
+    with pytest.raises(IsADirectoryError):
+        weights.read(path.parent)
+    with pytest.raises(ValueError, match="backend must be 'pytorch' or 'tensorflow', got 'jax'"):
+        weights.load(path, "jax")
+
+
+FULL = """
+import resource, signal, sys
+from saebook import SAEConfig, weights, reference
+config = SAEConfig(60, 40)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+weights.write(sys.argv[1], config, reference.init_params(config, 0))
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    weights.write(sys.argv[1], config, reference.init_params(config, 1))
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs a limit on file sizes")
+def test_where_the_disk_is_full_the_old_file_stays(path):
+    """A limit on the size of files stands in for the disk's end: an error at the same call."""
+    run = subprocess.run(
+        [sys.executable, "-c", FULL, path], capture_output=True, text=True, check=True
+    )
+    assert "could not be written" in run.stdout
+    assert "what was there stays" in run.stdout
+    config = SAEConfig(60, 40)
+    expected = reference.init_params(config, 0)
+    found = weights.read(path)[1]
+    assert parity.relative_difference(found["W_enc"], expected["W_enc"]) == 0
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
