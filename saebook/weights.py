@@ -17,8 +17,7 @@ from saebook.checks import check_params
 from saebook.config import SAEConfig, Sparsity
 from saebook.reference import parameter_shapes
 
-FORMAT = "saebook"
-VERSION = "1"
+VERSION = 1
 BACKENDS = ("pytorch", "tensorflow")
 DTYPES = {"F32": "float32", "F64": "float64"}
 
@@ -103,10 +102,9 @@ def read(path):
 
 def write(path, config, params, extra=None, notes=None):
     """Write parameters, further tensors and notes (a value for JSON) to a file, atomically."""
-    header = {"format": FORMAT, "version": VERSION, "config": json.dumps(config_to_dict(config))}
-    if notes is not None:
-        header["training"] = json.dumps(notes)
-    replace_file(path, to_bytes({**params, **(extra or {})}, header))
+    header = {"version": VERSION, "config": config_to_dict(config), "training": notes}
+    # One entry, because the library writes several in an order that changes from run to run.
+    replace_file(path, to_bytes({**params, **(extra or {})}, {"saebook": json.dumps(header)}))
 
 
 def read_all(path):
@@ -124,15 +122,14 @@ def read_all(path):
 
 
 def _read_open(path, file):
-    header = file.metadata() or {}
-    for key, wanted in (("format", FORMAT), ("version", VERSION)):
-        if header.get(key) != wanted:
-            raise ValueError(
-                f"{path} must be a weights file with {key} {wanted!r}, got {header.get(key)!r}."
-            )
+    header = (file.metadata() or {}).get("saebook")
+    if header is None:
+        raise ValueError(f"{path} must be a file of saebook, got one without its header.")
     try:
-        config = config_from_dict(json.loads(header.get("config", "null")))
-        notes = json.loads(header.get("training", "null"))
+        header = _fields(("version", "config", "training"), json.loads(header), "header")
+        if header["version"] != VERSION:
+            raise ValueError(f"version must be {VERSION}, got {header['version']!r}")
+        config, notes = config_from_dict(header["config"]), header["training"]
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must describe a model that is allowed, got: {error}") from None
     shapes = parameter_shapes(config)
@@ -178,7 +175,7 @@ def config_from_dict(settings):
     ValueError
         If a field is missing, unknown or not allowed, or the kind of sparsity is unknown.
     """
-    settings = _fields(SAEConfig, settings, "config")
+    settings = _fields(_names(SAEConfig), settings, "config")
     sparsity = settings["sparsity"]
     if sparsity is not None:
         kinds = {kind.__name__: kind for kind in Sparsity.__subclasses__()}
@@ -188,12 +185,15 @@ def config_from_dict(settings):
                 f"sparsity must be of a kind among {', '.join(sorted(kinds))}, got {sparsity!r}."
             )
         rest = {key: value for key, value in sparsity.items() if key != "kind"}
-        settings["sparsity"] = kinds[name](**_fields(kinds[name], rest, f"sparsity {name}"))
+        settings["sparsity"] = kinds[name](**_fields(_names(kinds[name]), rest, f"sparsity {name}"))
     return SAEConfig(**settings)
 
 
-def _fields(owner, settings, name):
-    wanted = [field.name for field in dataclasses.fields(owner)]
+def _names(owner):
+    return [field.name for field in dataclasses.fields(owner)]
+
+
+def _fields(wanted, settings, name):
     found = sorted(settings) if isinstance(settings, dict) else settings
     if found != sorted(wanted):
         raise ValueError(f"{name} must have the fields {', '.join(wanted)}, got {found!r}.")

@@ -196,3 +196,56 @@ def test_progress_bar_of_scikit_learn(X):
 def test_the_examples_in_the_docstrings_run():
     assert doctest.testmod(estimators).failed == 0
     assert doctest.testmod(estimators).attempted > 10
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_latents": 0}, "n_latents must be an integer of at least 1, got 0"),
+        ({"n_latents": 2.5}, "n_latents must be an integer of at least 1, got 2.5"),
+        ({"sparsity": "topk"}, "sparsity must be 'auto', None or a kind .*, got 'topk'"),
+        ({"sparsity": TopK(9)}, "TopK.k must be at most n_latents, which is 8, got 9"),
+        ({"sparsity": KL()}, "activation must be 'sigmoid' when sparsity is KL"),
+        ({"activation": "gelu"}, "activation must be one of .*, got 'gelu'"),
+        ({"reconstruction": "bce"}, "output must be 'sigmoid' when reconstruction is 'bce'"),
+        ({"epochs": 0}, "epochs must be an integer of at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),
+        ({"learning_rate": -1}, "learning_rate must be a finite number above 0, got -1"),
+        ({"backend": "jax"}, "backend must be 'pytorch' or 'tensorflow', got 'jax'"),
+        ({"device": "tpu"}, "device must be 'auto' or one that PyTorch finds here .*, got 'tpu'"),
+        ({"random_state": "a"}, "'a' cannot be used to seed"),
+    ],
+)
+@pytest.mark.parametrize("cls", ALL)
+def test_wrong_parameters_are_refused_by_fit(cls, options, message, X):
+    with pytest.raises(ValueError, match=message):
+        cls(**{"n_latents": 8, **options}).fit(X[:20])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda X: SAEOutlierDetector(contamination=0).fit(X), "contamination must be above 0"),
+        (lambda X: SAEOutlierDetector(contamination="auto").fit(X), "at most 0.5, got 'auto'"),
+        (
+            lambda X: SAEOutlierDetector(validation_fraction=1).fit(X),
+            "validation_fraction must be None or between 0 and 1, got 1",
+        ),
+        (
+            lambda X: SAEOutlierDetector(validation_fraction=0.5).fit(X[:1]),
+            "validation_fraction must leave samples to train on, got 0.5 of 1 sample",
+        ),
+        (lambda X: SAEDenoiser(corruption=None).fit(X), "y must hold the clean samples .*None"),
+        (lambda X: SAEDenoiser(corruption=None).fit(X, X[:3]), "a clean sample for each noisy one"),
+        (lambda X: SAEDenoiser(corruption="salt").fit(X), "'auto', None or a function, got 'salt'"),
+        (
+            lambda X: SAETransformer(n_latents=8, epochs=1).fit(X).inverse_transform(X),
+            r"Z must have shape \(n_samples, 8\), got \(40, 64\)",
+        ),
+        (lambda X: SAETransformer(n_latents=8).fit(X * np.nan), "contains NaN"),
+        (lambda X: SAETransformer(output="sigmoid", reconstruction="bce").fit(9 * X), r"\[0, 1\]"),
+    ],
+)
+def test_wrong_input_is_refused(call, message, X):
+    with pytest.raises(ValueError, match=message):
+        call(X[:40])

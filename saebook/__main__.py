@@ -1,0 +1,191 @@
+"""The command line: python -m saebook doctor | train | encode | denoise | detect."""
+
+import csv
+import io
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+import numpy as np
+
+import saebook
+from saebook import KL, L1, SAEConfig, TopK, TrainConfig, doctor, files, reference, weights
+from saebook.corruption import GaussianNoise
+from saebook.metrics import reconstruction_error
+
+DATA = click.argument("data", type=click.Path(exists=True))
+MODEL = click.argument("model", type=click.Path(exists=True, dir_okay=False))
+KEY = click.option("--key", help="Which array of a .npz file.")
+
+
+class Cli(click.Group):
+    """Turns the package's errors into messages of one line and an exit status of 1."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except (ValueError, OSError, ImportError, FloatingPointError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=Cli, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(saebook.__version__, prog_name="saebook")
+def main():
+    """Sparse autoencoders for people who write no Python.
+
+    DATA is a .npy or .npz file (n_samples, ...) or a folder of images of one size.
+    """
+
+
+@main.command("doctor")
+def doctor_command():
+    """Say what is installed, and test it: paste this when you ask for help."""
+    lines = doctor.report()
+    while True:
+        try:
+            click.echo(next(lines))
+        except StopIteration as end:
+            sys.exit(1 if end.value else 0)
+
+
+@main.command()
+@DATA
+@click.option("-o", "--out", required=True, help="File to write the model to (.safetensors).")
+@click.option("--latents", default=256, show_default=True, help="Width of the code.")
+@click.option(
+    "--kind", type=click.Choice(["topk", "kl", "l1", "none"]), default="topk", show_default=True
+)
+@click.option("--k", default=32, show_default=True, help="TopK: latents kept for each sample.")
+@click.option("--rho", default=0.05, show_default=True, help="KL: wanted mean activation.")
+@click.option("--beta", default=1.0, show_default=True, help="KL: weight of the penalty.")
+@click.option("--l1", default=0.1, show_default=True, help="L1: weight of the penalty.")
+@click.option("--noise", default=0.0, help="Train to denoise: standard deviation of the noise.")
+@click.option("--epochs", default=20, show_default=True)
+@click.option("--batch-size", default=256, show_default=True)
+@click.option("--learning-rate", default=1e-3, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--backend", type=click.Choice(weights.BACKENDS), default="pytorch", show_default=True
+)
+@click.option("--device", default="auto", show_default=True)
+@KEY
+def train(data, out, latents, kind, k, rho, beta, l1, noise, epochs, batch_size, **options):
+    """Train a model on DATA.
+
+    Interrupted, the same command goes on where it was: until training is over its state is in a
+    file beside OUT.
+    """
+    x = files.read_samples(data, options["key"])
+    sparsity = {"topk": lambda: TopK(k), "kl": lambda: KL(rho, beta), "l1": lambda: L1(l1)}
+    config = SAEConfig(
+        x.shape[1],
+        latents,
+        activation="sigmoid" if kind == "kl" else "relu",
+        output="linear",
+        sparsity=None if kind == "none" else sparsity[kind](),
+        tied=kind != "kl",
+        unit_norm=kind == "l1",
+    )
+    training = TrainConfig(epochs, batch_size, options["learning_rate"], seed=options["seed"])
+    package = import_module(f"saebook.{options['backend']}")
+    dtype = "float64" if x.dtype == np.float64 else "float32"
+    model = package.SparseAutoencoder(config, options["seed"], dtype, options["device"])
+    checkpoint = Path(f"{out}.checkpoint")
+    history = package.fit(
+        model,
+        x,
+        training,
+        corruption=GaussianNoise(noise, clip=False) if noise else None,
+        checkpoint=checkpoint,
+    )
+    weights.save(model, out)
+    checkpoint.unlink(missing_ok=True)
+    click.echo(
+        f"{out}: {len(x)} samples of {x.shape[1]} features, {latents} latents; error per sample "
+        f"{history['reconstruction'][-1]:.4g}, {history['l0'][-1]:.1f} latents active, "
+        f"{history['dead'][-1]} dead"
+    )
+
+
+@main.command()
+@MODEL
+@DATA
+@click.option("-o", "--out", required=True, help="File to write the codes to (.npy).")
+@KEY
+def encode(model, data, out, key):
+    """Write the codes of DATA, (n_samples, n_latents)."""
+    _write_array(out, np.concatenate([z for z, _, _ in _run(model, files.read_samples(data, key))]))
+
+
+@main.command()
+@MODEL
+@DATA
+@click.option("-o", "--out", required=True, help="File (.npy), or a new folder for images.")
+@KEY
+def denoise(model, data, out, key):
+    """Write DATA as the model rebuilds it, by a model trained with --noise or any other."""
+    if Path(data).is_dir() and not out.endswith(".npy"):
+        x, shape, names = files.read_images(data)
+        if Path(out).exists():
+            raise click.UsageError(f"out must be a folder that is not there yet, got {out}.")
+        rebuilt = np.concatenate([x_hat for _, x_hat, _ in _run(model, x)])
+        files.write_images(out, rebuilt, shape, names)
+        click.echo(f"{out}: {len(rebuilt)} images")
+        return
+    x = files.read_samples(data, key)
+    _write_array(out, np.concatenate([x_hat for _, x_hat, _ in _run(model, x)]))
+
+
+@main.command()
+@MODEL
+@DATA
+@click.option("--clean", type=click.Path(exists=True), required=True, help="Data known as normal.")
+@click.option("--false-alarms", default=0.01, show_default=True, help="Share of clean data.")
+@click.option("-o", "--out", help="File to write every sample's score to (.csv).")
+@KEY
+def detect(model, data, clean, false_alarms, out, key):
+    """Name the samples of DATA that the model rebuilds worse than nearly all CLEAN data.
+
+    CLEAN must not be what the model was trained on, whose errors are too small.
+    """
+    if not 0 < false_alarms < 1:
+        raise click.UsageError(f"false-alarms must be between 0 and 1, got {false_alarms}.")
+    scores = {}
+    for name, path in (("clean", clean), ("data", data)):
+        parts = _run(model, files.read_samples(path, key))
+        scores[name] = np.concatenate([error for _, _, error in parts])
+    threshold = float(np.quantile(scores["clean"], 1 - false_alarms))
+    found = scores["data"] > threshold
+    if out:
+        text = io.StringIO(newline="")
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(["sample", "score", "anomalous"])
+        for index, score in enumerate(scores["data"]):
+            table.writerow([index, f"{score:.6g}", int(score > threshold)])
+        weights.replace_file(out, text.getvalue().encode())
+    for index in np.flatnonzero(found):
+        click.echo(f"{index}\t{scores['data'][index]:.6g}")
+    click.echo(f"{found.sum()} of {len(found)} samples above {threshold:.6g}", err=True)
+
+
+def _run(path, x, batch_size=4096):
+    """Code, reconstruction and error of samples, batch by batch, in NumPy."""
+    config, params = weights.read(path)
+    dtype = params["W_enc"].dtype
+    for start in range(0, len(x), batch_size):
+        batch = saebook.checks.check_samples(config, x[start : start + batch_size], "DATA", dtype)
+        z = reference.encode(config, params, batch)
+        x_hat = reference.decode(config, params, z)
+        yield z, x_hat, reconstruction_error(batch, x_hat)
+
+
+def _write_array(path, x):
+    content = io.BytesIO()
+    np.save(content, x, allow_pickle=False)
+    weights.replace_file(path, content.getvalue())
+    click.echo(f"{path}: {x.shape[0]} x {x.shape[1]}")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m saebook")
