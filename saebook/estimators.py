@@ -4,6 +4,7 @@ Training runs in PyTorch or TensorFlow. What is fitted is NumPy, and so is all t
 estimator computes: it can be pickled, and used, where neither framework is installed.
 """
 
+import dataclasses
 from importlib import import_module
 from numbers import Real
 
@@ -127,25 +128,26 @@ class _SAE(CallbackSupportMixin, BaseEstimator):
         self.random_state = random_state
 
     def _config(self, n_features):
-        sparsity = self.sparsity
-        if isinstance(sparsity, str):
-            if sparsity != "auto":
-                raise ValueError(
-                    "sparsity must be 'auto', None or a kind of sparsity such as TopK(k), "
-                    f"got {sparsity!r}."
-                )
-            sparsity = TopK(-(-self.n_latents // 8))
-        return SAEConfig(
+        automatic = isinstance(self.sparsity, str)
+        if automatic and self.sparsity != "auto":
+            raise ValueError(
+                "sparsity must be 'auto', None or a kind of sparsity such as TopK(k), "
+                f"got {self.sparsity!r}."
+            )
+        config = SAEConfig(
             n_features,
             self.n_latents,
             self.activation,
             self.output,
             self.reconstruction,
-            sparsity,
+            None if automatic else self.sparsity,
             self.tied,
             self.unit_norm,
             self.weight_decay,
         )
+        if automatic:
+            config = dataclasses.replace(config, sparsity=TopK(-(-config.n_latents // 8)))
+        return config
 
     def _train_config(self, seed, epochs):
         return TrainConfig(epochs, self.batch_size, self.learning_rate, seed=seed)
