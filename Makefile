@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install book book-force test lint format notebooks experiments constraints serve clean distclean
+.PHONY: help install book book-force test lint format notebooks experiments bench constraints serve clean distclean
 
 PY    := .venv/bin/python
 ENV   := .venv/.installed
@@ -85,6 +85,9 @@ notebooks: $(ENV) ## write notebooks/*.ipynb anew from book/*.md
 
 experiments: $(ENV) ## run what takes longer than a page, about an hour (EXPERIMENTS="name ..." for some)
 	$(PY) -m experiments $(EXPERIMENTS)
+
+bench: $(ENV) ## measure time and memory (the times are this machine's)
+	$(PY) benchmarks/footprint.py
 
 constraints: $(ENV) ## upgrade every package in .venv and write constraints.txt
 	$(PY) -m pip install --upgrade --upgrade-strategy eager -r requirements.txt

@@ -6,5 +6,5 @@
 from saebook.config import KL, L1, SAEConfig, TopK, TrainConfig
 from saebook.data import fashion_mnist, mnist
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["KL", "L1", "SAEConfig", "TopK", "TrainConfig", "fashion_mnist", "mnist"]
