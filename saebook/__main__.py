@@ -3,14 +3,17 @@
 import csv
 import io
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 
 import saebook
 from saebook import KL, L1, SAEConfig, TopK, TrainConfig, doctor, files, reference, weights
+from saebook._types import Array, StrPath
 from saebook.corruption import GaussianNoise
 from saebook.metrics import reconstruction_error
 
@@ -22,7 +25,7 @@ KEY = click.option("--key", help="Which array of a .npz file.")
 class Cli(click.Group):
     """Turns the package's errors into messages of one line and an exit status of 1."""
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except (ValueError, OSError, ImportError, FloatingPointError) as error:
@@ -31,7 +34,7 @@ class Cli(click.Group):
 
 @click.group(cls=Cli, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(saebook.__version__, prog_name="saebook")
-def main():
+def main() -> None:
     """Sparse autoencoders for people who write no Python.
 
     DATA is a .npy or .npz file (n_samples, ...) or a folder of images of one size.
@@ -39,7 +42,7 @@ def main():
 
 
 @main.command("doctor")
-def doctor_command():
+def doctor_command() -> None:
     """Say what is installed, and test it: paste this when you ask for help."""
     lines = doctor.report()
     while True:
@@ -70,7 +73,20 @@ def doctor_command():
 )
 @click.option("--device", default="auto", show_default=True)
 @KEY
-def train(data, out, latents, kind, k, rho, beta, l1, noise, epochs, batch_size, **options):
+def train(
+    data: str,
+    out: str,
+    latents: int,
+    kind: str,
+    k: int,
+    rho: float,
+    beta: float,
+    l1: float,
+    noise: float,
+    epochs: int,
+    batch_size: int,
+    **options: Any,
+) -> None:
     """Train a model on DATA.
 
     Interrupted, the same command goes on where it was: until training is over its state is in a
@@ -113,7 +129,7 @@ def train(data, out, latents, kind, k, rho, beta, l1, noise, epochs, batch_size,
 @DATA
 @click.option("-o", "--out", required=True, help="File to write the codes to (.npy).")
 @KEY
-def encode(model, data, out, key):
+def encode(model: str, data: str, out: str, key: str | None) -> None:
     """Write the codes of DATA, (n_samples, n_latents)."""
     _write_array(out, np.concatenate([z for z, _, _ in _run(model, files.read_samples(data, key))]))
 
@@ -123,7 +139,7 @@ def encode(model, data, out, key):
 @DATA
 @click.option("-o", "--out", required=True, help="File (.npy), or a new folder for images.")
 @KEY
-def denoise(model, data, out, key):
+def denoise(model: str, data: str, out: str, key: str | None) -> None:
     """Write DATA as the model rebuilds it, by a model trained with --noise or any other."""
     if Path(data).is_dir() and not out.endswith(".npy"):
         x, shape, names = files.read_images(data)
@@ -144,7 +160,9 @@ def denoise(model, data, out, key):
 @click.option("--false-alarms", default=0.01, show_default=True, help="Share of clean data.")
 @click.option("-o", "--out", help="File to write every sample's score to (.csv).")
 @KEY
-def detect(model, data, clean, false_alarms, out, key):
+def detect(
+    model: str, data: str, clean: str, false_alarms: float, out: str | None, key: str | None
+) -> None:
     """Name the samples of DATA that the model rebuilds worse than nearly all CLEAN data.
 
     CLEAN must not be what the model was trained on, whose errors are too small.
@@ -164,12 +182,12 @@ def detect(model, data, clean, false_alarms, out, key):
         for index, score in enumerate(scores["data"]):
             table.writerow([index, f"{score:.6g}", int(score > threshold)])
         weights.replace_file(out, text.getvalue().encode())
-    for index in np.flatnonzero(found):
+    for index in np.flatnonzero(found).tolist():
         click.echo(f"{index}\t{scores['data'][index]:.6g}")
     click.echo(f"{found.sum()} of {len(found)} samples above {threshold:.6g}", err=True)
 
 
-def _run(path, x, batch_size=4096):
+def _run(path: StrPath, x: Array, batch_size: int = 4096) -> Iterator[tuple[Array, Array, Array]]:
     """Code, reconstruction and error of samples, batch by batch, in NumPy."""
     config, params = weights.read(path)
     dtype = params["W_enc"].dtype
@@ -180,7 +198,7 @@ def _run(path, x, batch_size=4096):
         yield z, x_hat, reconstruction_error(batch, x_hat)
 
 
-def _write_array(path, x):
+def _write_array(path: StrPath, x: Array) -> None:
     content = io.BytesIO()
     np.save(content, x, allow_pickle=False)
     weights.replace_file(path, content.getvalue())

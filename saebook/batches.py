@@ -1,10 +1,13 @@
 """What `fit` trains on: an array in memory, a memory-mapped file, or an iterable of batches."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
+from saebook._types import Array, ArrayLike, Corruption, Samples
 from saebook.checks import check_array, check_noisy, check_samples, corrupted
+from saebook.config import SAEConfig, TrainConfig
 from saebook.reference import epoch_order, noise_generator
 
 
@@ -32,7 +35,19 @@ class Batches:
         Whether batches come with a corrupted copy.
     """
 
-    def __init__(self, config, x, dtype, train_config, corruption=None):
+    x: Any
+    array: Array | None
+    corruption: Any
+    noisy: Array | None
+
+    def __init__(
+        self,
+        config: SAEConfig,
+        x: Samples,
+        dtype: str,
+        train_config: TrainConfig,
+        corruption: Corruption | ArrayLike | None = None,
+    ) -> None:
         self.config, self.dtype, self.train_config = config, dtype, train_config
         self.x, self.array, self.corruption = x, None, corruption
         self.streamed = isinstance(x, Iterator) or (
@@ -50,7 +65,7 @@ class Batches:
         if isinstance(x, np.memmap):
             check_array(config, x, "x")
         elif not self.streamed:
-            self.array = check_samples(config, x, "x", dtype)
+            self.array = check_samples(config, self.x, "x", dtype)
         self.noisy_too, self.noisy = corruption is not None, None
         if corruption is not None and not callable(corruption):
             if self.array is None:
@@ -60,7 +75,7 @@ class Batches:
                 )
             self.noisy = check_noisy(corruption, self.array, "corruption")
 
-    def epoch(self, number):
+    def epoch(self, number: int) -> Iterator[tuple[Array, ...]]:
         """Yield each batch of an epoch, counted from 0, in a tuple, with its corrupted copy if any.
 
         A batch is an array ``(n_rows,)`` of row numbers if the samples are in memory, otherwise it
@@ -80,21 +95,23 @@ class Batches:
         if not n_batches:
             raise ValueError(f"x must give at least one batch, got none in epoch {number + 1}.")
 
-    def _rows(self, number):
+    def _rows(self, number: int) -> Iterator[Array]:
         order = epoch_order(len(self.x), self.train_config.seed, number)
         for start in range(0, len(order), self.train_config.batch_size):
             rows = order[start : start + self.train_config.batch_size]
             yield rows if self.array is not None else self._checked(self.x[rows])
 
-    def _given(self):
+    def _given(self) -> Iterator[Array]:
         for batch in self.x:
             yield self._checked(batch)
 
-    def _checked(self, batch):
+    def _checked(self, batch: ArrayLike) -> Array:
         return check_samples(self.config, batch, "a batch of x", self.dtype)
 
 
-def check_validation_noise(corruption, x_val, seed):
+def check_validation_noise(
+    corruption: Corruption | ArrayLike | None, x_val: Array | None, seed: int
+) -> Array | None:
     """The one corrupted copy of the validation samples, or None without corruption or samples."""
     if corruption is None or x_val is None:
         return None

@@ -2,11 +2,23 @@
 
 import dataclasses
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from saebook import weights
+from saebook._types import Array, Model, Params, StrPath
+from saebook.batches import Batches
+from saebook.config import TrainConfig
+
+
+class Optimizer(Protocol):
+    """What is the same in both frameworks' ``Adam``."""
+
+    def to_numpy(self) -> dict[str, Array]:
+        """Count of steps and moments."""
 
 
 class State:
@@ -22,13 +34,19 @@ class State:
         each parameter. Empty for a fresh one.
     """
 
-    def __init__(self):
+    epochs: int
+    history: dict[str, list[float]]
+    adam: dict[str, Array]
+
+    def __init__(self) -> None:
         self.epochs, self.history, self.adam = 0, {}, {}
 
-    def begin(self, model, train_config, data, x_val):
+    def begin(
+        self, model: Model, train_config: TrainConfig, data: Batches, x_val: Array | None
+    ) -> None:
         """Nothing to take up."""
 
-    def end_epoch(self, model, row, optimizer):
+    def end_epoch(self, model: Model, row: dict[str, float], optimizer: Optimizer) -> None:
         """Record an epoch's figures."""
         self.epochs += 1
         for name, value in row.items():
@@ -47,11 +65,13 @@ class Checkpoint(State):
         Without one the state is in memory alone.
     """
 
-    def __init__(self, path=None):
+    def __init__(self, path: StrPath | None = None) -> None:
         super().__init__()
         self.path = None if path is None else Path(path)
 
-    def begin(self, model, train_config, data, x_val):
+    def begin(
+        self, model: Model, train_config: TrainConfig, data: Batches, x_val: Array | None
+    ) -> None:
         """Take up the training in the file, if there is one, and set the model's weights to it.
 
         Raises
@@ -61,7 +81,7 @@ class Checkpoint(State):
         """
         if self.path is None:
             return
-        self.training = {
+        self.training: dict[str, Any] = {
             "config": weights.config_to_dict(model.config),
             "dtype": model.dtype,
             "start": _checksum(model.to_numpy().values()),
@@ -74,7 +94,7 @@ class Checkpoint(State):
         if self.path.exists():
             self._take_up(model, *weights.read_all(self.path)[1:])
 
-    def _take_up(self, model, params, adam, notes):
+    def _take_up(self, model: Model, params: Params, adam: Params, notes: Any) -> None:
         moments = {f"adam.{key}.{name}": p.shape for key in "mv" for name, p in params.items()}
         shapes = {name: value.shape for name, value in adam.items()}
         finite = all(np.isfinite(value).all() for value in adam.values())
@@ -91,7 +111,7 @@ class Checkpoint(State):
         self.adam = {name.removeprefix("adam."): value for name, value in adam.items()}
         model.from_numpy(params)
 
-    def end_epoch(self, model, row, optimizer):
+    def end_epoch(self, model: Model, row: dict[str, float], optimizer: Optimizer) -> None:
         """Record an epoch's figures and the state after it, and write the file, if there is one."""
         super().end_epoch(model, row, optimizer)
         self.adam = optimizer.to_numpy()
@@ -102,7 +122,7 @@ class Checkpoint(State):
         weights.write(self.path, model.config, model.to_numpy(), tensors, notes)
 
 
-def as_checkpoint(checkpoint):
+def as_checkpoint(checkpoint: State | StrPath | None) -> State:
     """What `fit` keeps its state in: in memory for None, or in the file named."""
     if checkpoint is None:
         return State()
@@ -113,7 +133,7 @@ def as_checkpoint(checkpoint):
 _NAMES = {"start": "model (initial weights)", "seed": "train_config.seed"}
 
 
-def _sound(notes):
+def _sound(notes: Any) -> bool:
     """Whether the notes in a file are such as `Checkpoint` writes."""
     if not isinstance(notes, dict) or set(notes) != {"epochs", "history", "training"}:
         return False
@@ -126,14 +146,14 @@ def _sound(notes):
     )
 
 
-def _name(corruption):
+def _name(corruption: Any) -> str:
     """The same in every process, which the text of a function is not."""
     if dataclasses.is_dataclass(corruption):
         return repr(corruption)
     return getattr(corruption, "__qualname__", type(corruption).__qualname__)
 
 
-def _checksum(arrays):
+def _checksum(arrays: Iterable[Array]) -> int:
     """CRC-32 of the bytes of some arrays: it tells mistakes apart, not attacks."""
     crc = 0
     for array in arrays:

@@ -1,19 +1,24 @@
 """Checks of arrays that come from a user: one clear sentence for each kind of mistake."""
 
+from collections.abc import Mapping
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
+from saebook._types import Array, Corruption, Params
+from saebook.config import SAEConfig
 from saebook.reference import parameter_shapes
 
 
-def check_batch_size(batch_size):
+def check_batch_size(batch_size: int) -> None:
     """Raise ValueError unless `batch_size` is a positive integer."""
     if not isinstance(batch_size, Integral) or isinstance(batch_size, bool) or batch_size < 1:
         raise ValueError(f"batch_size must be an integer of at least 1, got {batch_size!r}.")
 
 
-def check_width(x, width, name):
+def check_width(x: Any, width: int, name: str) -> None:
     """Raise ValueError unless ``x``, an array or tensor, has the shape (any, `width`)."""
     if len(x.shape) != 2 or x.shape[1] != width:
         raise ValueError(
@@ -21,7 +26,7 @@ def check_width(x, width, name):
         )
 
 
-def check_array(config, x, name):
+def check_array(config: SAEConfig, x: Array, name: str) -> None:
     """Raise ValueError unless the array ``x`` has a type and a shape to train on; see below."""
     if x.dtype.kind in "iub":
         raise ValueError(
@@ -34,7 +39,7 @@ def check_array(config, x, name):
         raise ValueError(f"{name} must hold at least one sample, got shape {x.shape}.")
 
 
-def check_samples(config, x, name, dtype):
+def check_samples(config: SAEConfig, x: ArrayLike, name: str, dtype: DTypeLike) -> Array:
     """The samples as a C-ordered array ``(n_samples, n_features)`` of `dtype`.
 
     Raises
@@ -63,7 +68,7 @@ def check_samples(config, x, name, dtype):
     return x
 
 
-def check_validation(config, x_val, dtype):
+def check_validation(config: SAEConfig, x_val: ArrayLike | None, dtype: DTypeLike) -> Array | None:
     """Validation samples as `check_samples` returns them, or None for None.
 
     Raises
@@ -81,7 +86,7 @@ def check_validation(config, x_val, dtype):
     return x_val
 
 
-def check_noisy(noisy, x, name="noisy"):
+def check_noisy(noisy: ArrayLike, x: Array, name: str = "noisy") -> Array:
     """A corrupted copy of the samples ``x``, as an array of their dtype.
 
     Raises
@@ -100,12 +105,12 @@ def check_noisy(noisy, x, name="noisy"):
     return np.ascontiguousarray(noisy, dtype=x.dtype)
 
 
-def corrupted(corruption, x, rng):
+def corrupted(corruption: Corruption, x: Array, rng: np.random.Generator) -> Array:
     """What `corruption` makes of the samples ``x``, as `check_noisy` returns it."""
     return check_noisy(corruption(x, rng), x, "the result of corruption")
 
 
-def check_params(config, params):
+def check_params(config: SAEConfig, params: Mapping[str, ArrayLike]) -> dict[str, Array]:
     """The parameters as arrays, in the reference's order.
 
     Raises
@@ -116,16 +121,16 @@ def check_params(config, params):
     shapes = parameter_shapes(config)
     if set(params) != set(shapes):
         raise ValueError(f"params must have the keys {list(shapes)}, got {sorted(params)}.")
-    params = {name: np.asarray(params[name]) for name in shapes}
+    arrays = {name: np.asarray(params[name]) for name in shapes}
     for name, shape in shapes.items():
-        if params[name].shape != shape:
-            raise ValueError(f"params[{name!r}] must have shape {shape}, got {params[name].shape}.")
-        if not np.isfinite(params[name]).all():
+        if arrays[name].shape != shape:
+            raise ValueError(f"params[{name!r}] must have shape {shape}, got {arrays[name].shape}.")
+        if not np.isfinite(arrays[name]).all():
             raise ValueError(f"params[{name!r}] must be finite, got NaN or infinity.")
-    return params
+    return arrays
 
 
-def check_finite(loss, params, epoch):
+def check_finite(loss: float, params: Params, epoch: int) -> None:
     """Raise FloatingPointError if training has left the finite numbers in `epoch`, from 0."""
     broken = [name for name, value in params.items() if not np.isfinite(value).all()]
     if broken or not np.isfinite(loss):

@@ -5,29 +5,31 @@ Every wrong value is refused when the object is made.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 ACTIVATIONS = ("sigmoid", "relu", "linear")
 OUTPUTS = ("sigmoid", "linear")
 RECONSTRUCTIONS = ("squared_error", "bce")
 
 
-def _real(value):
+def _real(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _integer(value):
+def _integer(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def _level(value):
+def _level(value: Any) -> bool:
     pair = value if isinstance(value, tuple) and len(value) == 2 else (value, value)
     return all(map(_real, pair)) and 0 <= pair[0] <= pair[1]
 
 
 # What a field may hold, in words, and the test of it.
-_RULES = {
+_RULES: dict[str, Callable[[Any], bool]] = {
     "an integer of at least 1": lambda value: _integer(value) and value >= 1,
     "an integer of at least 0": lambda value: _integer(value) and value >= 0,
     "a finite number of at least 0": lambda value: _real(value) and value >= 0,
@@ -40,13 +42,13 @@ _RULES = {
 }
 
 
-def check_fields(owner, allowed, *fields):
+def check_fields(owner: object, allowed: str, *fields: str) -> None:
     """Raise ValueError unless each of the owner's fields holds what `allowed` says, a rule."""
     for field in fields:
         refuse_unless(_RULES[allowed](getattr(owner, field)), owner, field, allowed)
 
 
-def refuse_unless(ok, owner, field, allowed):
+def refuse_unless(ok: bool, owner: object, field: str, allowed: str) -> None:
     """Raise ValueError, naming the owner's field, its value and what is allowed, unless `ok`."""
     if not ok:
         value = getattr(owner, field)
@@ -61,7 +63,7 @@ class Sparsity:
     module of each framework, where functions are chosen by the class of the kind.
     """
 
-    def check(self, config):
+    def check(self, config: "SAEConfig") -> None:
         """Raise ValueError if a model described by `config` cannot have this kind of sparsity."""
 
 
@@ -83,11 +85,11 @@ class KL(Sparsity):
     rho: float = 0.05
     beta: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, "a number strictly between 0 and 1", "rho")
         check_fields(self, "a finite number of at least 0", "beta")
 
-    def check(self, config):
+    def check(self, config: "SAEConfig") -> None:
         """Refuse codes outside (0, 1): a mean outside it has no Bernoulli KL divergence."""
         refuse_unless(
             config.activation == "sigmoid",
@@ -114,7 +116,7 @@ class L1(Sparsity):
 
     weight: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, "a finite number of at least 0", "weight")
 
 
@@ -134,10 +136,10 @@ class TopK(Sparsity):
 
     k: int = 32
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, "an integer of at least 1", "k")
 
-    def check(self, config):
+    def check(self, config: "SAEConfig") -> None:
         """Refuse more latents than there are, and codes whose silence is not 0."""
         allowed = f"at most n_latents, which is {config.n_latents}"
         refuse_unless(self.k <= config.n_latents, self, "k", allowed)
@@ -191,7 +193,7 @@ class SAEConfig:
     unit_norm: bool = False
     weight_decay: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, "an integer of at least 1", "n_features", "n_latents")
         check_fields(self, "True or False", "tied", "unit_norm")
         check_fields(self, "a finite number of at least 0", "weight_decay")
@@ -219,7 +221,7 @@ class SAEConfig:
             self.sparsity.check(self)
 
     @property
-    def active_above(self):
+    def active_above(self) -> float:
         """Size above which a latent counts as active, that of a pre-activation of 0.
 
         Give it to `saebook.metrics.l0` and `saebook.metrics.dead_features`.
@@ -263,7 +265,7 @@ class TrainConfig:
     seed: int = 0
     mixed_precision: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, "an integer of at least 1", "epochs", "batch_size")
         check_fields(self, "a finite number above 0", "learning_rate", "epsilon")
         check_fields(self, "a number from 0 to below 1", "beta_1", "beta_2")

@@ -5,9 +5,11 @@ A corruption is called with clean samples ``(n_samples, n_features)`` in [0, 1] 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from saebook._types import Array
 from saebook.config import check_fields
 
 
@@ -27,15 +29,15 @@ class GaussianNoise:
     sigma: float | tuple[float, float] = 0.4
     clip: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         allowed = "a finite number of at least 0, or a rising pair of them, (low, high)"
         check_fields(self, allowed, "sigma")
         check_fields(self, "True or False", "clip")
 
-    def __call__(self, x, rng):
-        sigma = self.sigma
-        if isinstance(sigma, tuple):
-            sigma = rng.uniform(*sigma, size=(len(x), 1)).astype(x.dtype)
+    def __call__(self, x: Array, rng: np.random.Generator) -> Array:
+        sigma: Any = self.sigma
+        if isinstance(self.sigma, tuple):
+            sigma = rng.uniform(*self.sigma, size=(len(x), 1)).astype(x.dtype)
         noisy = x + sigma * rng.standard_normal(x.shape, dtype=x.dtype)
         return np.clip(noisy, 0, 1, out=noisy) if self.clip else noisy
 
@@ -51,10 +53,10 @@ class SaltAndPepper:
 
     amount: float = 0.3
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, "a number from 0 to 1", "amount")
 
-    def __call__(self, x, rng):
+    def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         u = rng.random(x.shape, dtype=x.dtype)
         return np.where(u < self.amount / 2, 0, np.where(u < self.amount, 1, x)).astype(x.dtype)
 
@@ -70,8 +72,8 @@ class Masking:
 
     amount: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, "a number from 0 to 1", "amount")
 
-    def __call__(self, x, rng):
+    def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         return x * (rng.random(x.shape, dtype=x.dtype) >= self.amount)

@@ -5,9 +5,11 @@ import io
 import json
 from functools import lru_cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from saebook._types import Array, Params
 
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
 FASHION_MNIST_SHA256 = "85cc4e3a7edcf7da06bfc8437d4fc0831f9cf035c115eb538f5318dc995a22af"
@@ -20,16 +22,16 @@ FASHION = (
 class Split(NamedTuple):
     """Images and labels of a data set, in three parts that share no image."""
 
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_val: np.ndarray
-    y_val: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
+    x_train: Array
+    y_train: Array
+    x_val: Array
+    y_val: Array
+    x_test: Array
+    y_test: Array
 
 
 @lru_cache(maxsize=2)
-def _bundled(name, sha256):
+def _bundled(name: str, sha256: str) -> Params:
     """The arrays of a bundled ``.npz`` file, read-only, after its checksum was compared."""
     content = (files("saebook") / "datasets" / name).read_bytes()
     found = hashlib.sha256(content).hexdigest()
@@ -45,11 +47,11 @@ def _bundled(name, sha256):
     return arrays
 
 
-def _split(arrays, n_validation, flat, dtype):
+def _split(arrays: Params, n_validation: int, flat: bool, dtype: str) -> Split:
     if dtype not in ("float32", "uint8"):
         raise ValueError(f"dtype must be 'float32' or 'uint8', got {dtype!r}.")
 
-    def images(x):
+    def images(x: Array) -> Array:
         x = x.reshape(len(x), -1) if flat else x
         # 32-bit division by 255 gives the same numbers as rounding the exact quotients
         return np.divide(x, 255, dtype=np.float32) if dtype == "float32" else x.copy()
@@ -65,7 +67,7 @@ def _split(arrays, n_validation, flat, dtype):
     )
 
 
-def mnist(flat=True, dtype="float32"):
+def mnist(flat: bool = True, dtype: str = "float32") -> Split:
     """All 70,000 handwritten digits of MNIST (LeCun et al. 1998; CC BY-SA 3.0).
 
     The last 5,000 of the 60,000 training images are kept apart for validation: choose settings and
@@ -94,7 +96,7 @@ def mnist(flat=True, dtype="float32"):
     return _split(_bundled("mnist.npz", MNIST_SHA256), 5_000, flat, dtype)
 
 
-def fashion_mnist(flat=True, dtype="float32"):
+def fashion_mnist(flat: bool = True, dtype: str = "float32") -> Split:
     """Pictures of clothing, made to take MNIST's place (Xiao, Rasul & Vollgraf 2017; MIT licence).
 
     Here for what is *not* a digit. All 10,000 test images are bundled and the first 20,000 of the
@@ -123,7 +125,7 @@ def fashion_mnist(flat=True, dtype="float32"):
     return _split(_bundled("fashion_mnist.npz", FASHION_MNIST_SHA256), 2_000, flat, dtype)
 
 
-def results(name):
+def results(name: str) -> dict[str, Any]:
     """What ``make experiments`` found: numbers of runs too long for a page, with their settings.
 
     Parameters

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import platform
+from collections.abc import Generator
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
@@ -20,7 +21,7 @@ PACKAGES = {
 }
 
 
-def report():
+def report() -> Generator[str, None, int]:
     """Yield lines of text; the last says "all well" or how many things are not.
 
     Returns
@@ -63,7 +64,7 @@ def report():
     return wrong
 
 
-def _self_test(name):
+def _self_test(name: str) -> float:
     """The worst relative difference from the reference in some seconds of the parity ledger."""
     training = dataclasses.replace(parity.TRAINING, epochs=25)
     kinds = ((None, "linear"), (KL(0.1, 0.5), "sigmoid"), (L1(0.1), "relu"), (TopK(2), "linear"))
@@ -83,7 +84,7 @@ def _self_test(name):
     )
 
 
-def _version(distributions):
+def _version(distributions: str) -> str:
     for name in distributions.split():
         try:
             return version(name)

@@ -5,8 +5,10 @@ estimator computes: it can be pickled, and used, where neither framework is inst
 """
 
 import dataclasses
+from collections.abc import Callable
 from importlib import import_module
 from numbers import Real
+from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.base import (
@@ -20,20 +22,23 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from saebook import reference
-from saebook.checkpoint import Checkpoint
-from saebook.config import SAEConfig, TopK, TrainConfig
+from saebook._types import Array, ArrayLike, Corruption, Model, Self
+from saebook.checkpoint import Checkpoint, State
+from saebook.config import SAEConfig, Sparsity, TopK, TrainConfig
 from saebook.corruption import GaussianNoise
 from saebook.metrics import reconstruction_error
 from saebook.weights import BACKENDS
+
+_T = TypeVar("_T")
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:  # scikit-learn before 1.9
 
-    class CallbackSupportMixin:
+    class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in for the callbacks that this scikit-learn does not have."""
 
-    def with_callbacks(method):
+    def with_callbacks(method: _T) -> _T:
         """The method itself."""
         return method
 
@@ -81,9 +86,9 @@ _PARAMETERS = """
     feature_names_in_ : ndarray of str, where the data had names"""
 
 
-def _documented(more="", more_attributes=""):
-    def decorate(cls):
-        cls.__doc__ = cls.__doc__.replace(
+def _documented(more: str = "", more_attributes: str = "") -> Callable[[type[_T]], type[_T]]:
+    def decorate(cls: type[_T]) -> type[_T]:
+        cls.__doc__ = (cls.__doc__ or "").replace(
             "{parameters}", _PARAMETERS.format(more=more).strip("\n") + more_attributes
         )
         return cls
@@ -96,22 +101,22 @@ class _SAE(CallbackSupportMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_latents=64,
+        n_latents: int = 64,
         *,
-        sparsity="auto",
-        activation="relu",
-        output="linear",
-        reconstruction="squared_error",
-        tied=True,
-        unit_norm=False,
-        weight_decay=0.0,
-        epochs=50,
-        batch_size=128,
-        learning_rate=3e-3,
-        backend="pytorch",
-        device="auto",
-        random_state=None,
-    ):
+        sparsity: Sparsity | str | None = "auto",
+        activation: str = "relu",
+        output: str = "linear",
+        reconstruction: str = "squared_error",
+        tied: bool = True,
+        unit_norm: bool = False,
+        weight_decay: float = 0.0,
+        epochs: int = 50,
+        batch_size: int = 128,
+        learning_rate: float = 3e-3,
+        backend: str = "pytorch",
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_latents = n_latents
         self.sparsity = sparsity
         self.activation = activation
@@ -127,7 +132,7 @@ class _SAE(CallbackSupportMixin, BaseEstimator):
         self.device = device
         self.random_state = random_state
 
-    def _config(self, n_features):
+    def _config(self, n_features: int) -> SAEConfig:
         automatic = isinstance(self.sparsity, str)
         if automatic and self.sparsity != "auto":
             raise ValueError(
@@ -140,7 +145,7 @@ class _SAE(CallbackSupportMixin, BaseEstimator):
             self.activation,
             self.output,
             self.reconstruction,
-            None if automatic else self.sparsity,
+            None if isinstance(self.sparsity, str) else self.sparsity,
             self.tied,
             self.unit_norm,
             self.weight_decay,
@@ -149,13 +154,15 @@ class _SAE(CallbackSupportMixin, BaseEstimator):
             config = dataclasses.replace(config, sparsity=TopK(-(-config.n_latents // 8)))
         return config
 
-    def _train_config(self, seed, epochs):
+    def _train_config(self, seed: int, epochs: int) -> TrainConfig:
         return TrainConfig(epochs, self.batch_size, self.learning_rate, seed=seed)
 
-    def _check(self, X, reset):
+    def _check(self, X: ArrayLike, reset: bool) -> Array:
         return validate_data(self, X, reset=reset, dtype=(np.float64, np.float32))
 
-    def _fit(self, X, corruption=None, epochs=None):
+    def _fit(
+        self, X: Array, corruption: Corruption | Array | None = None, epochs: int | None = None
+    ) -> Self:
         """Train a new model on X, already checked, and keep what it learned in NumPy."""
         if self.backend not in BACKENDS:
             raise ValueError(f"backend must be 'pytorch' or 'tensorflow', got {self.backend!r}.")
@@ -176,27 +183,27 @@ class _SAE(CallbackSupportMixin, BaseEstimator):
         self._keep(model, state, seed)
         return self
 
-    def _keep(self, model, state, seed):
+    def _keep(self, model: Model, state: State, seed: int) -> None:
         self.config_, self.params_ = model.config, model.to_numpy()
         self.components_ = reference.dictionary(self.config_, self.params_)
         self.history_, self.n_iter_ = state.history, state.epochs
         self._seed, self._adam = seed, state.adam
 
-    def _epoch_hook(self, X):
+    def _epoch_hook(self, X: Array) -> Callable[[int, dict[str, float]], bool] | None:
         """What tells scikit-learn's callbacks of each epoch, or None if there are none."""
         if not getattr(self, "_skl_callbacks", None):
             return None
         root = self._init_callback_context(max_subtasks=self.epochs)
         root.call_on_fit_task_begin(estimator=self, X=X)
-        contexts = {}
+        contexts: dict[int, Any] = {}
 
-        def begin(number):
+        def begin(number: int) -> None:
             contexts[number] = root.subcontext(task_name="epoch")
             contexts[number].call_on_fit_task_begin(estimator=self, X=X)
 
         begin(1)
 
-        def after_epoch(number, row):
+        def after_epoch(number: int, row: dict[str, float]) -> bool:
             stop = contexts.pop(number).call_on_fit_task_end(estimator=self, X=X, metadata=row)
             if stop or number == self.epochs:
                 root.call_on_fit_task_end(estimator=self, X=X)
@@ -206,16 +213,16 @@ class _SAE(CallbackSupportMixin, BaseEstimator):
 
         return after_epoch
 
-    def _reconstruct(self, X):
+    def _reconstruct(self, X: Array) -> Array:
         z = reference.encode(self.config_, self.params_, X)
         return reference.decode(self.config_, self.params_, z)
 
-    def _errors(self, X):
+    def _errors(self, X: Array) -> Array:
         return -reconstruction_error(X, self._reconstruct(X))
 
 
 class _Transformer(TransformerMixin, _SAE):
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
@@ -248,7 +255,7 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, _Transformer):
     """
 
     @with_callbacks
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Train on X.
 
         Parameters
@@ -262,7 +269,7 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, _Transformer):
         """
         return self._fit(self._check(X, reset=True))
 
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Go on training for one pass over X, weights and optimiser as the last call left them.
 
         Parameters
@@ -289,7 +296,7 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, _Transformer):
         self._keep(model, state, self._seed)
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> Array:
         """Codes of X.
 
         Parameters
@@ -303,7 +310,7 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, _Transformer):
         check_is_fitted(self)
         return reference.encode(self.config_, self.params_, self._check(X, reset=False))
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, Z: ArrayLike) -> Array:
         """Reconstructions from codes.
 
         Parameters
@@ -315,14 +322,14 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, _Transformer):
         ndarray (n_samples, n_features)
         """
         check_is_fitted(self)
-        Z = check_array(Z, dtype=(np.float64, np.float32), input_name="Z")
-        if Z.shape[1] != self.config_.n_latents:
+        z = check_array(Z, dtype=(np.float64, np.float32), input_name="Z")
+        if z.shape[1] != self.config_.n_latents:
             raise ValueError(
-                f"Z must have shape (n_samples, {self.config_.n_latents}), got {Z.shape}."
+                f"Z must have shape (n_samples, {self.config_.n_latents}), got {z.shape}."
             )
-        return reference.decode(self.config_, self.params_, Z)
+        return reference.decode(self.config_, self.params_, z)
 
-    def score_samples(self, X):
+    def score_samples(self, X: ArrayLike) -> Array:
         """Negative squared reconstruction error of each sample: larger is better rebuilt.
 
         Parameters
@@ -336,7 +343,7 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, _Transformer):
         check_is_fitted(self)
         return self._errors(self._check(X, reset=False))
 
-    def score(self, X, y=None):
+    def score(self, X: ArrayLike, y: Any = None) -> float:
         """Mean of `score_samples`, so that a search over parameters maximises it.
 
         Parameters
@@ -351,7 +358,7 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, _Transformer):
         return float(self.score_samples(X).mean())
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         return self.config_.n_latents
 
 
@@ -389,26 +396,28 @@ class SAEOutlierDetector(OutlierMixin, _SAE):
         array([ 1, -1])
     """
 
+    offset_: float
+
     def __init__(
         self,
-        n_latents=64,
+        n_latents: int = 64,
         *,
-        sparsity="auto",
-        activation="relu",
-        output="linear",
-        reconstruction="squared_error",
-        tied=True,
-        unit_norm=False,
-        weight_decay=0.0,
-        epochs=50,
-        batch_size=128,
-        learning_rate=3e-3,
-        contamination=0.1,
-        validation_fraction=None,
-        backend="pytorch",
-        device="auto",
-        random_state=None,
-    ):
+        sparsity: Sparsity | str | None = "auto",
+        activation: str = "relu",
+        output: str = "linear",
+        reconstruction: str = "squared_error",
+        tied: bool = True,
+        unit_norm: bool = False,
+        weight_decay: float = 0.0,
+        epochs: int = 50,
+        batch_size: int = 128,
+        learning_rate: float = 3e-3,
+        contamination: float = 0.1,
+        validation_fraction: float | None = None,
+        backend: str = "pytorch",
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         super().__init__(
             n_latents,
             sparsity=sparsity,
@@ -429,7 +438,7 @@ class SAEOutlierDetector(OutlierMixin, _SAE):
         self.validation_fraction = validation_fraction
 
     @with_callbacks
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Train on X, most of which should be normal, and set the threshold.
 
         Parameters
@@ -466,7 +475,7 @@ class SAEOutlierDetector(OutlierMixin, _SAE):
         self.offset_ = float(np.quantile(self._errors(held_out), self.contamination))
         return self
 
-    def _fold_constant_features(self, X):
+    def _fold_constant_features(self, X: Array) -> None:
         """Put what constant features add to the code into the bias.
 
         A feature that is 0 in all of X leaves its encoder weights as they were drawn. New data in
@@ -478,7 +487,7 @@ class SAEOutlierDetector(OutlierMixin, _SAE):
             self.params_["b_enc"] = self.params_["b_enc"] + X[0, constant] @ W_enc[constant]
             W_enc[constant] = 0
 
-    def score_samples(self, X):
+    def score_samples(self, X: ArrayLike) -> Array:
         """Negative squared reconstruction error of each sample: larger is more normal.
 
         Parameters
@@ -492,7 +501,7 @@ class SAEOutlierDetector(OutlierMixin, _SAE):
         check_is_fitted(self)
         return self._errors(self._check(X, reset=False))
 
-    def decision_function(self, X):
+    def decision_function(self, X: ArrayLike) -> Array:
         """`score_samples` less the threshold: negative for outliers.
 
         Parameters
@@ -505,7 +514,7 @@ class SAEOutlierDetector(OutlierMixin, _SAE):
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> Array:
         """1 for what looks normal, -1 for outliers.
 
         Parameters
@@ -550,23 +559,23 @@ class SAEDenoiser(OneToOneFeatureMixin, _Transformer):
 
     def __init__(
         self,
-        n_latents=64,
+        n_latents: int = 64,
         *,
-        sparsity="auto",
-        activation="relu",
-        output="linear",
-        reconstruction="squared_error",
-        tied=True,
-        unit_norm=False,
-        weight_decay=0.0,
-        epochs=50,
-        batch_size=128,
-        learning_rate=3e-3,
-        corruption="auto",
-        backend="pytorch",
-        device="auto",
-        random_state=None,
-    ):
+        sparsity: Sparsity | str | None = "auto",
+        activation: str = "relu",
+        output: str = "linear",
+        reconstruction: str = "squared_error",
+        tied: bool = True,
+        unit_norm: bool = False,
+        weight_decay: float = 0.0,
+        epochs: int = 50,
+        batch_size: int = 128,
+        learning_rate: float = 3e-3,
+        corruption: Corruption | str | None = "auto",
+        backend: str = "pytorch",
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         super().__init__(
             n_latents,
             sparsity=sparsity,
@@ -586,7 +595,7 @@ class SAEDenoiser(OneToOneFeatureMixin, _Transformer):
         self.corruption = corruption
 
     @with_callbacks
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
         """Train to rebuild clean samples from noisy ones.
 
         Parameters
@@ -604,12 +613,12 @@ class SAEDenoiser(OneToOneFeatureMixin, _Transformer):
         if self.corruption is None:
             if y is None:
                 raise ValueError("y must hold the clean samples when corruption is None, got None.")
-            y = check_array(y, dtype=X.dtype, input_name="y")
-            if y.shape != X.shape:
+            clean = check_array(y, dtype=X.dtype, input_name="y")
+            if clean.shape != X.shape:
                 raise ValueError(
-                    f"y must hold a clean sample for each noisy one, {X.shape}, got {y.shape}."
+                    f"y must hold a clean sample for each noisy one, {X.shape}, got {clean.shape}."
                 )
-            return self._fit(y, corruption=X)
+            return self._fit(clean, corruption=X)
         if isinstance(self.corruption, str) and self.corruption == "auto":
             return self._fit(X, GaussianNoise(0.5 * float(X.std()), clip=False))
         if not callable(self.corruption):
@@ -618,7 +627,7 @@ class SAEDenoiser(OneToOneFeatureMixin, _Transformer):
             )
         return self._fit(X, self.corruption)
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> Array:
         """X without its noise.
 
         Parameters

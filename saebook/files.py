@@ -1,13 +1,16 @@
 """Samples from files: NumPy's `.npy` and `.npz`, and folders of images."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from saebook._types import Array, StrPath
+
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 
 
-def read_samples(path, key=None):
+def read_samples(path: StrPath, key: str | None = None) -> Array:
     """Samples ``(n_samples, n_features)`` as floating-point numbers.
 
     Parameters
@@ -56,7 +59,7 @@ def read_samples(path, key=None):
     return x if x.dtype in (np.float32, np.float64) else x.astype(np.float32)
 
 
-def _member(path, key):
+def _member(path: Path, key: str | None) -> Array:
     with np.load(path, allow_pickle=False) as arrays:
         names = list(arrays.files)
         if key is None and len(names) == 1:
@@ -66,7 +69,7 @@ def _member(path, key):
         return arrays[key]
 
 
-def read_images(folder):
+def read_images(folder: StrPath) -> tuple[Array, tuple[int, int], list[str]]:
     """Images of a folder: pixels in [0, 1], size, names.
 
     Parameters
@@ -92,7 +95,7 @@ def read_images(folder):
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
     if not paths:
         raise ValueError(f"{folder} must hold images ({', '.join(sorted(IMAGES))}), got none.")
-    images = []
+    images: list[Array] = []
     for path in paths:
         try:
             with Image.open(path) as image:
@@ -111,7 +114,7 @@ def read_images(folder):
     return x, images[0].shape, [path.name for path in paths]
 
 
-def write_images(folder, x, shape, names):
+def write_images(folder: StrPath, x: Array, shape: tuple[int, int], names: Iterable[str]) -> None:
     """Write rows of pixels in [0, 1] as PNG files under the stems of `names` into a new folder."""
     from PIL import Image
 

@@ -7,8 +7,10 @@ few samples; measure along ``axis=0``.
 
 import numpy as np
 
+from saebook._types import Array, ArrayLike
 
-def _matrix(a, name):
+
+def _matrix(a: ArrayLike, name: str) -> Array:
     a = np.asarray(a)
     if a.ndim != 2 or a.size == 0:
         raise ValueError(f"{name} must be a non-empty two-dimensional array, got shape {a.shape}.")
@@ -19,14 +21,14 @@ def _matrix(a, name):
     return a
 
 
-def _pair(x, x_hat):
+def _pair(x: ArrayLike, x_hat: ArrayLike) -> tuple[Array, Array]:
     x, x_hat = _matrix(x, "x"), _matrix(x_hat, "x_hat")
     if x.shape != x_hat.shape:
         raise ValueError(f"x_hat must have the shape of x, {x.shape}, got {x_hat.shape}.")
     return x, x_hat
 
 
-def reconstruction_error(x, x_hat):
+def reconstruction_error(x: ArrayLike, x_hat: ArrayLike) -> Array:
     """Squared error of each sample, summed over features.
 
     Parameters
@@ -41,7 +43,7 @@ def reconstruction_error(x, x_hat):
     return np.sum((x - x_hat) ** 2, axis=1)
 
 
-def fvu(x, x_hat):
+def fvu(x: ArrayLike, x_hat: ArrayLike) -> float:
     """Fraction of variance unexplained: squared error over squared distance from the mean sample.
 
     Both sums run over the whole array, so that the mean sample scores 1 and a perfect
@@ -67,7 +69,7 @@ def fvu(x, x_hat):
     return float(np.sum(reconstruction_error(x, x_hat), dtype=np.float64) / total)
 
 
-def l0(z, threshold=0.0):
+def l0(z: ArrayLike, threshold: float = 0.0) -> float:
     """Mean number of active latents per sample: those whose size is above a threshold.
 
     Parameters
@@ -83,7 +85,7 @@ def l0(z, threshold=0.0):
     return float((np.abs(_matrix(z, "z")) > threshold).sum(axis=1).mean())
 
 
-def dead_features(z, threshold=0.0):
+def dead_features(z: ArrayLike, threshold: float = 0.0) -> Array:
     """Which latents are active, in size above a threshold, for no sample at all.
 
     Parameters
@@ -95,10 +97,10 @@ def dead_features(z, threshold=0.0):
     -------
     ndarray of bool (n_latents,)
     """
-    return ~(np.abs(_matrix(z, "z")) > threshold).any(axis=0)
+    return ~np.any(np.abs(_matrix(z, "z")) > threshold, axis=0)
 
 
-def hoyer(z, axis):
+def hoyer(z: ArrayLike, axis: int) -> Array:
     r"""Hoyer's sparseness: 0 if all entries are equal in size, 1 if one alone is not zero.
 
     .. math:: \frac{\sqrt n - \|z\|_1 / \|z\|_2}{\sqrt n - 1}
@@ -123,7 +125,7 @@ def hoyer(z, axis):
     return (np.sqrt(n) - ratio) / (np.sqrt(n) - 1)
 
 
-def treves_rolls(z, axis):
+def treves_rolls(z: ArrayLike, axis: int) -> Array:
     r"""Sparseness after Treves & Rolls (1991), on the scale of Vinje & Gallant (2000).
 
     .. math:: \frac{1 - a}{1 - 1/n}, \qquad a = \frac{(\sum z / n)^2}{\sum z^2 / n}
@@ -141,7 +143,7 @@ def treves_rolls(z, axis):
     return (1 - a) / (1 - 1 / n)
 
 
-def _length(z, axis):
+def _length(z: Array, axis: int) -> int:
     if axis not in (0, 1):
         raise ValueError(f"axis must be 0 (per latent) or 1 (per sample), got {axis!r}.")
     if z.shape[axis] < 2:
@@ -152,7 +154,7 @@ def _length(z, axis):
     return z.shape[axis]
 
 
-def psnr(x, x_hat):
+def psnr(x: ArrayLike, x_hat: ArrayLike) -> float:
     """Peak signal-to-noise ratio of images in [0, 1], in decibels: the mean over the images.
 
     Reconstructions are clipped to [0, 1] first, as a picture on a screen would be.
@@ -173,7 +175,7 @@ def psnr(x, x_hat):
         return float(np.mean(-10 * np.log10(error)))
 
 
-def ssim(x, x_hat, shape=(28, 28)):
+def ssim(x: ArrayLike, x_hat: ArrayLike, shape: tuple[int, int] = (28, 28)) -> float:
     """Structural similarity of images in [0, 1] (Wang et al. 2004): the mean over the images.
 
     A Gaussian window of standard deviation 1.5 pixels and constants 0.01 and 0.03, as in the paper;
@@ -200,7 +202,7 @@ def ssim(x, x_hat, shape=(28, 28)):
     return float(np.mean([structural_similarity(a, b, data_range=1, **settings) for a, b in pairs]))
 
 
-def false_alarms_at(detection, normal, anomalous):
+def false_alarms_at(detection: float, normal: ArrayLike, anomalous: ArrayLike) -> float:
     """Share of normal samples that score above the threshold which detects a share of anomalies.
 
     "FPR at 95 % TPR" is ``false_alarms_at(0.95, ...)``. It describes a score; a threshold to work

@@ -10,14 +10,17 @@ on which side a sample falls, and two correct programs part by far more than rou
 reason half of TopK's latents start far ahead of the others, so that rounding does not choose.
 """
 
-from contextlib import nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from importlib import import_module
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from saebook import reference
+from saebook._types import Array, ArrayLike
 from saebook.config import KL, L1, SAEConfig, TopK, TrainConfig
 
 FRAMEWORKS = ("pytorch", "tensorflow")
@@ -27,13 +30,13 @@ N_SAMPLES, N_FEATURES, N_LATENTS = 100, 12, 8
 TRAINING = TrainConfig(epochs=125, batch_size=32, learning_rate=1e-4, seed=1)  # 500 steps
 
 
-def samples():
+def samples() -> Array:
     """The ledger's data: ``(100, 12)`` numbers in [0, 1); each sample is bright in one half."""
     x = 0.3 * np.random.default_rng(0).random((N_SAMPLES, N_FEATURES))
     return x + 0.7 * _halves(N_SAMPLES)
 
 
-def start(config):
+def start(config: SAEConfig) -> dict[str, Array]:
     """The ledger's initial parameters: half of `reference.init_params`, and a half to lean to."""
     params = reference.init_params(config, seed=2)
     params["W_enc"] = 0.5 * params["W_enc"] + 0.3 * (2 * _halves(N_LATENTS) - 1).T
@@ -42,13 +45,13 @@ def start(config):
     return reference.normalize_decoder(config, params) if config.unit_norm else params
 
 
-def _halves(n):
+def _halves(n: int) -> Array:
     """1 in one half of the features and 0 in the other; every third row has the first half."""
     rows, features = np.arange(n)[:, None], np.arange(N_FEATURES)
     return ((rows % 3 == 0) == (features < N_FEATURES // 2)).astype(float)
 
 
-def configs():
+def configs() -> list[SAEConfig]:
     """Every allowed combination of the options, as a list of `SAEConfig`."""
     kinds = (None, L1(0.1), KL(rho=0.1, beta=0.5), TopK(2))
     outputs = (("linear", "squared_error"), ("sigmoid", "squared_error"), ("sigmoid", "bce"))
@@ -64,7 +67,7 @@ def configs():
     ]
 
 
-def relative_difference(a, b):
+def relative_difference(a: ArrayLike, b: ArrayLike) -> float:
     """Euclidean norm of ``a - b`` over that of ``b``; 0 if the two are equal, zeros included."""
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if a.shape != b.shape:
@@ -73,14 +76,19 @@ def relative_difference(a, b):
     return float(distance / np.linalg.norm(b)) if distance else 0.0
 
 
-def _worst(found, expected):
+def _worst(found: Mapping[str, ArrayLike], expected: Mapping[str, ArrayLike]) -> float:
     if list(found) != list(expected):
         raise ValueError(f"found must have the keys {list(expected)}, got {list(found)}.")
     # NumPy's maximum, because Python's loses a NaN
     return float(np.max([relative_difference(found[name], expected[name]) for name in expected]))
 
 
-def compare(framework, config, dtype="float64", train_config=TRAINING):
+def compare(
+    framework: str,
+    config: SAEConfig,
+    dtype: str = "float64",
+    train_config: TrainConfig | None = TRAINING,
+) -> dict[str, float]:
     """Relative differences of one framework from the reference, for one configuration.
 
     Parameters
@@ -102,7 +110,9 @@ def compare(framework, config, dtype="float64", train_config=TRAINING):
         )
 
 
-def _compare(package, framework, config, dtype, train_config):
+def _compare(
+    package: Any, framework: str, config: SAEConfig, dtype: str, train_config: TrainConfig | None
+) -> dict[str, float]:
     model = package.SparseAutoencoder(config, dtype=dtype, device="cpu").from_numpy(start(config))
     x = samples().astype(dtype)
     batch = _tensor(framework, x)
@@ -119,7 +129,7 @@ def _compare(package, framework, config, dtype, train_config):
 
 
 @lru_cache(maxsize=256)
-def _expected(config, train_config):
+def _expected(config: SAEConfig, train_config: TrainConfig | None) -> dict[str, Any]:
     x, params = samples(), start(config)
     return {
         "forward": {"x_hat": reference.decode(config, params, reference.encode(config, params, x))},
@@ -129,18 +139,18 @@ def _expected(config, train_config):
     }
 
 
-def _on_cpu(framework):
+def _on_cpu(framework: str) -> AbstractContextManager[Any]:
     """TensorFlow computes on a GPU what nobody tells it to compute elsewhere."""
     return (
         import_module("tensorflow").device("cpu:0") if framework == "tensorflow" else nullcontext()
     )
 
 
-def _tensor(framework, x):
+def _tensor(framework: str, x: Array) -> Any:
     if framework == "pytorch":
         return import_module("torch").as_tensor(x)
     return import_module("tensorflow").convert_to_tensor(x)
 
 
-def _number(scalar):
+def _number(scalar: Any) -> float:
     return float(scalar.detach() if hasattr(scalar, "detach") else scalar)

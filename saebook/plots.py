@@ -4,13 +4,18 @@ A function returns a matplotlib figure whose description is ``figure.alt``; `sho
 """
 
 import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from saebook._types import Array, ArrayLike
 
 # Okabe & Ito's palette: distinct for colour-blind readers. Black is left out for dark pages' sake.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.grid": True,
     "axes.prop_cycle": plt.cycler(color=COLORS),
     "axes.spines.right": False,
@@ -23,13 +28,13 @@ STYLE = {
 }
 
 
-def subplots(n_rows=1, n_columns=1, **options):
+def subplots(n_rows: int = 1, n_columns: int = 1, **options: Any) -> tuple[Any, Any]:
     """`matplotlib.pyplot.subplots` in the book's style."""
     with plt.rc_context(STYLE):
         return plt.subplots(n_rows, n_columns, **options)
 
 
-def show(figure, alt=None):
+def show(figure: Figure, alt: str | None = None) -> None:
     """Display a figure with its description; in a script, show all open figures.
 
     In a notebook the figure is closed. Its description is the picture's text alternative, and all
@@ -65,7 +70,7 @@ def show(figure, alt=None):
     )
 
 
-def _in_notebook():
+def _in_notebook() -> bool:
     try:
         from IPython import get_ipython
     except ModuleNotFoundError:
@@ -73,7 +78,9 @@ def _in_notebook():
     return hasattr(get_ipython(), "kernel")
 
 
-def _tiles(images, n_columns, shape, limit, cmap):
+def _tiles(
+    images: ArrayLike, n_columns: int, shape: tuple[int, int], limit: tuple[float, float], cmap: str
+) -> tuple[Any, Any]:
     """The images as one array of tiles, framed by one pixel of NaN, in a bare axis."""
     images = np.asarray(images, dtype=float)
     if images.ndim != 2 or images.shape[1] != shape[0] * shape[1]:
@@ -93,7 +100,7 @@ def _tiles(images, n_columns, shape, limit, cmap):
     return figure, axis
 
 
-def dictionary(atoms, n_columns=16, shape=(28, 28)):
+def dictionary(atoms: ArrayLike, n_columns: int = 16, shape: tuple[int, int] = (28, 28)) -> Figure:
     """Dictionary rows as pictures, each on its own scale: orange adds ink, purple takes it away.
 
     Parameters
@@ -120,7 +127,7 @@ def dictionary(atoms, n_columns=16, shape=(28, 28)):
     return figure
 
 
-def reconstructions(rows, shape=(28, 28)):
+def reconstructions(rows: Mapping[str, Array], shape: tuple[int, int] = (28, 28)) -> Figure:
     """Samples beside what models made of them, one row of pictures for each.
 
     Parameters
@@ -150,7 +157,13 @@ def reconstructions(rows, shape=(28, 28)):
     return figure
 
 
-def curves(series, x=None, x_label="epoch", y_label="", log=False):
+def curves(
+    series: Mapping[str, Sequence[float] | Array],
+    x: Sequence[float] | Array | None = None,
+    x_label: str = "epoch",
+    y_label: str = "",
+    log: bool = False,
+) -> Figure:
     """Lines over epochs (or over `x`), told apart by colour and by dash pattern.
 
     Parameters
@@ -181,7 +194,7 @@ def curves(series, x=None, x_label="epoch", y_label="", log=False):
     return figure
 
 
-def sparsity_histograms(codes, measure):
+def sparsity_histograms(codes: Mapping[str, ArrayLike], measure: Callable[..., Array]) -> Figure:
     """How sparse codes are in both senses: per sample on the left, per latent on the right.
 
     Parameters

@@ -7,14 +7,16 @@ Names: ``a`` encoder pre-activation, ``z`` code, ``o`` decoder pre-activation (l
 reconstruction; ``d_a`` is the gradient of the loss with respect to ``a``, and so on.
 """
 
+from collections.abc import Callable
 from functools import singledispatch
 
 import numpy as np
 
-from saebook.config import KL, L1, TopK, TrainConfig
+from saebook._types import Array, ArrayLike, Corruption, Params
+from saebook.config import KL, L1, SAEConfig, Sparsity, TopK, TrainConfig
 
 
-def parameter_shapes(config):
+def parameter_shapes(config: SAEConfig) -> dict[str, tuple[int, ...]]:
     """Shapes of the trained parameters.
 
     Returns
@@ -23,7 +25,7 @@ def parameter_shapes(config):
         ``W_enc (n_features, n_latents)``, ``b_enc (n_latents,)``, ``W_dec (n_latents, n_features)``
         unless tied, ``b_dec (n_features,)``, in this order.
     """
-    shapes = {
+    shapes: dict[str, tuple[int, ...]] = {
         "W_enc": (config.n_features, config.n_latents),
         "b_enc": (config.n_latents,),
         "W_dec": (config.n_latents, config.n_features),
@@ -34,7 +36,7 @@ def parameter_shapes(config):
     return shapes
 
 
-def init_params(config, seed=0):
+def init_params(config: SAEConfig, seed: int = 0) -> dict[str, Array]:
     """Initial parameters: Glorot uniform weights (Glorot & Bengio 2010), zero biases.
 
     Made here once, in NumPy, so that both frameworks start from the same numbers.
@@ -58,7 +60,7 @@ def init_params(config, seed=0):
     return normalize_decoder(config, params) if config.unit_norm else params
 
 
-def epoch_order(n_samples, seed, epoch):
+def epoch_order(n_samples: int, seed: int, epoch: int) -> Array:
     """Order in which the samples are visited in one epoch, a permutation ``(n_samples,)``.
 
     It depends on the seed and the number of the epoch alone, so that training can resume at any
@@ -68,7 +70,7 @@ def epoch_order(n_samples, seed, epoch):
     return np.random.default_rng([seed, epoch + 1]).permutation(n_samples)
 
 
-def noise_generator(seed, epoch=-1):
+def noise_generator(seed: int, epoch: int = -1) -> np.random.Generator:
     """The generator of an epoch's corruption, or of the validation samples' for epoch -1.
 
     Like `epoch_order` it depends on the seed and the number of the epoch alone; the last 1 keeps it
@@ -77,25 +79,25 @@ def noise_generator(seed, epoch=-1):
     return np.random.default_rng([seed, epoch + 1, 1])
 
 
-def dictionary(config, params):
+def dictionary(config: SAEConfig, params: Params) -> Array:
     """Decoder weights ``(n_latents, n_features)``, one row per latent."""
     return params["W_enc"].T if config.tied else params["W_dec"]
 
 
-def normalize_decoder(config, params):
+def normalize_decoder(config: SAEConfig, params: Params) -> dict[str, Array]:
     """Copy of the parameters with every dictionary row scaled to Euclidean norm 1."""
     name, axis = ("W_enc", 0) if config.tied else ("W_dec", 1)
     norm = np.linalg.norm(params[name], axis=axis, keepdims=True)
     return {**params, name: params[name] / np.maximum(norm, np.finfo(norm.dtype).tiny)}
 
 
-def sigmoid(a):
+def sigmoid(a: Array) -> Array:
     """Logistic function, without overflow for large negative arguments."""
     return np.where(a >= 0, 1, np.exp(-np.abs(a))) / (1 + np.exp(-np.abs(a)))
 
 
 # Each entry: the function of the pre-activation, and its derivative written in the output.
-_FUNCTIONS = {
+_FUNCTIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
     "sigmoid": (sigmoid, lambda z: z * (1 - z)),
     "relu": (lambda a: np.maximum(a, 0), lambda z: (z > 0).astype(z.dtype)),
     "linear": (lambda a: a, np.ones_like),
@@ -103,19 +105,19 @@ _FUNCTIONS = {
 
 
 @singledispatch
-def code(sparsity, config, a):
+def code(sparsity: Sparsity | None, config: SAEConfig, a: Array) -> Array:
     """Code of a pre-activation. A kind of sparsity that makes its own code registers here."""
     return _FUNCTIONS[config.activation][0](a)
 
 
 @singledispatch
-def code_gradient(sparsity, config, a, d_z):
+def code_gradient(sparsity: Sparsity | None, config: SAEConfig, a: Array, d_z: Array) -> Array:
     """Gradient with respect to the pre-activation ``a``, from that with respect to the code."""
     function, slope = _FUNCTIONS[config.activation]
     return d_z * slope(function(a))
 
 
-def _largest(a, k):
+def _largest(a: Array, k: int) -> Array:
     """Whether an entry is among the `k` largest of its row; the first of equals goes first."""
     mask = np.zeros(a.shape, dtype=bool)
     np.put_along_axis(mask, np.argsort(-a, axis=1, kind="stable")[:, :k], True, axis=1)
@@ -123,37 +125,37 @@ def _largest(a, k):
 
 
 @code.register
-def _(sparsity: TopK, config, a):
+def _(sparsity: TopK, config: SAEConfig, a: Array) -> Array:
     return np.where(_largest(a, sparsity.k), _FUNCTIONS[config.activation][0](a), 0)
 
 
 @code_gradient.register
-def _(sparsity: TopK, config, a, d_z):
+def _(sparsity: TopK, config: SAEConfig, a: Array, d_z: Array) -> Array:
     function, slope = _FUNCTIONS[config.activation]
     return np.where(_largest(a, sparsity.k), d_z * slope(function(a)), 0)
 
 
-def preactivation(params, x):
+def preactivation(params: Params, x: Array) -> Array:
     """Encoder pre-activation ``a (n_samples, n_latents)`` of the samples."""
     return x @ params["W_enc"] + params["b_enc"]
 
 
-def encode(config, params, x):
+def encode(config: SAEConfig, params: Params, x: Array) -> Array:
     """Code ``z (n_samples, n_latents)`` of the samples ``x (n_samples, n_features)``."""
     return code(config.sparsity, config, preactivation(params, x))
 
 
-def decode_logits(config, params, z):
+def decode_logits(config: SAEConfig, params: Params, z: Array) -> Array:
     """Decoder pre-activation ``o (n_samples, n_features)`` of the codes."""
     return z @ dictionary(config, params) + params["b_dec"]
 
 
-def decode(config, params, z):
+def decode(config: SAEConfig, params: Params, z: Array) -> Array:
     """Reconstruction ``x_hat (n_samples, n_features)`` of the codes."""
     return _FUNCTIONS[config.output][0](decode_logits(config, params, z))
 
 
-def clipped_rho_hat(z):
+def clipped_rho_hat(z: Array) -> Array:
     """Mean activation of each latent over the batch, ``(n_latents,)``, kept off 0 and 1.
 
     A saturated latent has a mean of exactly 0 or 1 in floating point, and the logarithm of 0
@@ -164,54 +166,54 @@ def clipped_rho_hat(z):
 
 
 @singledispatch
-def penalty(sparsity, z):
+def penalty(sparsity: Sparsity | None, z: Array) -> float:
     """Sparsity term of the loss for codes ``z (n_samples, n_latents)``, a scalar."""
     raise TypeError(f"sparsity must be a kind of sparsity or None, got {sparsity!r}.")
 
 
 @singledispatch
-def penalty_gradient(sparsity, z):
+def penalty_gradient(sparsity: Sparsity | None, z: Array) -> Array:
     """Gradient of `penalty` with respect to every entry of the code, ``(n_samples, n_latents)``."""
     raise TypeError(f"sparsity must be a kind of sparsity or None, got {sparsity!r}.")
 
 
 @penalty.register(type(None))
 @penalty.register(TopK)
-def _(sparsity, z):
+def _(sparsity: TopK | None, z: Array) -> float:
     return z.dtype.type(0)
 
 
 @penalty_gradient.register(type(None))
 @penalty_gradient.register(TopK)
-def _(sparsity, z):
+def _(sparsity: TopK | None, z: Array) -> Array:
     return np.zeros_like(z)
 
 
 @penalty.register
-def _(sparsity: L1, z):
+def _(sparsity: L1, z: Array) -> float:
     return sparsity.weight * np.abs(z).sum(axis=1).mean()
 
 
 @penalty_gradient.register
-def _(sparsity: L1, z):
+def _(sparsity: L1, z: Array) -> Array:
     return sparsity.weight * np.sign(z) / len(z)
 
 
 @penalty.register
-def _(sparsity: KL, z):
+def _(sparsity: KL, z: Array) -> float:
     rho, rho_hat = sparsity.rho, clipped_rho_hat(z)
     kl = rho * np.log(rho / rho_hat) + (1 - rho) * np.log((1 - rho) / (1 - rho_hat))
     return sparsity.beta * kl.sum()
 
 
 @penalty_gradient.register
-def _(sparsity: KL, z):
+def _(sparsity: KL, z: Array) -> Array:
     rho, rho_hat = sparsity.rho, clipped_rho_hat(z)
     d_rho_hat = np.where(rho_hat == z.mean(axis=0), (1 - rho) / (1 - rho_hat) - rho / rho_hat, 0)
     return sparsity.beta * np.broadcast_to(d_rho_hat / len(z), z.shape)
 
 
-def reconstruction_loss(config, o, x):
+def reconstruction_loss(config: SAEConfig, o: Array, x: Array) -> float:
     """Mean over samples of the error summed over features; ``o`` is the decoder pre-activation."""
     if config.reconstruction == "bce":
         error = np.maximum(o, 0) - o * x + np.log1p(np.exp(-np.abs(o)))
@@ -220,7 +222,9 @@ def reconstruction_loss(config, o, x):
     return error.sum(axis=1).mean()
 
 
-def loss_terms(config, params, x, noisy=None):
+def loss_terms(
+    config: SAEConfig, params: Params, x: Array, noisy: Array | None = None
+) -> dict[str, float]:
     """Every term of the loss and their sum.
 
     Parameters
@@ -247,7 +251,9 @@ def loss_terms(config, params, x, noisy=None):
     return {**terms, "loss": sum(terms.values())}
 
 
-def gradients(config, params, x, noisy=None):
+def gradients(
+    config: SAEConfig, params: Params, x: Array, noisy: Array | None = None
+) -> dict[str, Array]:
     """Gradient of the loss with respect to every parameter, by back-propagation.
 
     The derivation is in the theory chapter. Arguments are those of `loss_terms`; returns a dict
@@ -284,12 +290,12 @@ class Adam:
     steps; see Kingma & Ba (2015), Algorithm 1, for the form used here.
     """
 
-    def __init__(self, params, train_config):
+    def __init__(self, params: Params, train_config: TrainConfig) -> None:
         self.config, self.t = train_config, 0
         self.m = {name: np.zeros_like(value) for name, value in params.items()}
         self.v = {name: np.zeros_like(value) for name, value in params.items()}
 
-    def step(self, params, grads):
+    def step(self, params: Params, grads: Params) -> dict[str, Array]:
         """Return the parameters after one update."""
         c, self.t, updated = self.config, self.t + 1, {}
         for name, g in grads.items():
@@ -301,7 +307,13 @@ class Adam:
         return updated
 
 
-def fit(config, params, x, train_config=TrainConfig(), corruption=None):
+def fit(
+    config: SAEConfig,
+    params: Params,
+    x: ArrayLike,
+    train_config: TrainConfig = TrainConfig(),
+    corruption: Corruption | None = None,
+) -> dict[str, Array]:
     """Parameters after training on ``x (n_samples, n_features)``, batch by batch.
 
     A corruption, a function of a batch and a generator, makes what the encoder sees of each batch.
@@ -316,4 +328,4 @@ def fit(config, params, x, train_config=TrainConfig(), corruption=None):
             params = optimizer.step(params, gradients(config, params, batch, noisy))
             if config.unit_norm:
                 params = normalize_decoder(config, params)
-    return params
+    return dict(params)

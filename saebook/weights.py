@@ -7,12 +7,15 @@ and everything in it is checked before a model is made of it.
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from saebook._types import Array, Model, Params, StrPath
 from saebook.checks import check_params
 from saebook.config import SAEConfig, Sparsity
 from saebook.reference import parameter_shapes
@@ -22,7 +25,7 @@ BACKENDS = ("pytorch", "tensorflow")
 DTYPES = {"F32": "float32", "F64": "float64"}
 
 
-def save(model, path):
+def save(model: Model, path: StrPath) -> None:
     """Write a model of either framework to a file, all of it or nothing.
 
     Parameters
@@ -40,7 +43,7 @@ def save(model, path):
     write(path, model.config, model.to_numpy())
 
 
-def load(path, backend, device="auto"):
+def load(path: StrPath, backend: str, device: str = "auto") -> Any:
     """The model in a file, for either framework, whichever wrote it.
 
     Parameters
@@ -74,7 +77,7 @@ def load(path, backend, device="auto"):
     return model.from_numpy(params)
 
 
-def read(path):
+def read(path: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
     """The description and the parameters in a file, in NumPy; no framework is needed.
 
     Parameters
@@ -100,14 +103,16 @@ def read(path):
     return config, params
 
 
-def write(path, config, params, extra=None, notes=None):
+def write(
+    path: StrPath, config: SAEConfig, params: Params, extra: Params | None = None, notes: Any = None
+) -> None:
     """Write parameters, further tensors and notes (a value for JSON) to a file, atomically."""
     header = {"version": VERSION, "config": config_to_dict(config), "training": notes}
     # One entry, because the library writes several in an order that changes from run to run.
     replace_file(path, to_bytes({**params, **(extra or {})}, {"saebook": json.dumps(header)}))
 
 
-def read_all(path):
+def read_all(path: StrPath) -> tuple[SAEConfig, dict[str, Array], dict[str, Array], Any]:
     """What `write` wrote: description, parameters, further tensors, notes (or None)."""
     path = Path(path)
     with path.open("rb"):
@@ -121,7 +126,7 @@ def read_all(path):
         ) from None
 
 
-def _read_open(path, file):
+def _read_open(path: Path, file: Any) -> tuple[SAEConfig, dict[str, Array], dict[str, Array], Any]:
     header = (file.metadata() or {}).get("saebook")
     if header is None:
         raise ValueError(f"{path} must be a file of saebook, got one without its header.")
@@ -159,7 +164,7 @@ def _read_open(path, file):
     return config, params, {name: file.get_tensor(name) for name in sorted(extra)}, notes
 
 
-def config_to_dict(config):
+def config_to_dict(config: SAEConfig) -> dict[str, Any]:
     """A description as a dict for JSON; the kind of sparsity is named by its class."""
     settings = dataclasses.asdict(config)
     if config.sparsity is not None:
@@ -167,7 +172,7 @@ def config_to_dict(config):
     return settings
 
 
-def config_from_dict(settings):
+def config_from_dict(settings: Any) -> SAEConfig:
     """The `SAEConfig` that `config_to_dict` took apart.
 
     Raises
@@ -189,18 +194,18 @@ def config_from_dict(settings):
     return SAEConfig(**settings)
 
 
-def _names(owner):
+def _names(owner: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(owner)]
 
 
-def _fields(wanted, settings, name):
+def _fields(wanted: Sequence[str], settings: Any, name: str) -> dict[str, Any]:
     found = sorted(settings) if isinstance(settings, dict) else settings
     if found != sorted(wanted):
         raise ValueError(f"{name} must have the fields {', '.join(wanted)}, got {found!r}.")
     return dict(settings)
 
 
-def replace_file(path, content):
+def replace_file(path: StrPath, content: bytes) -> None:
     """Write bytes to a file beside the one named, then put it in its place.
 
     Killed at any moment, this leaves the old file or the new one, whole. What a killed process

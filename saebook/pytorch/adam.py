@@ -1,7 +1,12 @@
 """The optimiser: PyTorch's own Adam, and the way of its state to NumPy and back."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
+
+from saebook._types import Array, Params
+from saebook.config import TrainConfig
 
 
 class Adam(torch.optim.Adam):
@@ -13,7 +18,9 @@ class Adam(torch.optim.Adam):
     train_config : TrainConfig
     """
 
-    def __init__(self, parameters, train_config):
+    def __init__(
+        self, parameters: Mapping[str, torch.nn.Parameter], train_config: TrainConfig
+    ) -> None:
         self.named = parameters
         super().__init__(
             parameters.values(),
@@ -23,7 +30,7 @@ class Adam(torch.optim.Adam):
             fused=True,
         )
 
-    def to_numpy(self):
+    def to_numpy(self) -> dict[str, Array]:
         """Count of steps ``t`` and moments ``m.NAME``, ``v.NAME``, as copies."""
         found = {}
         for name, parameter in self.named.items():
@@ -33,7 +40,7 @@ class Adam(torch.optim.Adam):
                 found[f"{key}.{name}"] = state[moment].cpu().numpy().copy()
         return found
 
-    def from_numpy(self, state):
+    def from_numpy(self, state: Params) -> None:
         """Go on from what `to_numpy` returned."""
         for name, parameter in self.named.items():
             self.state[parameter] = {

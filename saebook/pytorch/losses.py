@@ -1,39 +1,42 @@
 """The loss, term by term. The formulas are those of `saebook.reference`."""
 
 from functools import singledispatch
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from saebook.config import KL, L1, TopK
+from saebook._types import Array
+from saebook.config import KL, L1, Sparsity, TopK
+from saebook.pytorch.model import SparseAutoencoder
 
 
 @singledispatch
-def penalty(sparsity, z):
+def penalty(sparsity: Sparsity | None, z: torch.Tensor) -> torch.Tensor:
     """Sparsity term of the loss for codes ``z (n_samples, n_latents)``, a scalar."""
     raise TypeError(f"sparsity must be a kind of sparsity or None, got {sparsity!r}.")
 
 
 @penalty.register(type(None))
 @penalty.register(TopK)
-def _(sparsity, z):
+def _(sparsity: TopK | None, z: torch.Tensor) -> torch.Tensor:
     return torch.zeros((), dtype=z.dtype, device=z.device)
 
 
 @penalty.register
-def _(sparsity: L1, z):
+def _(sparsity: L1, z: torch.Tensor) -> torch.Tensor:
     return sparsity.weight * torch.mean(torch.sum(torch.abs(z), dim=1))
 
 
 @penalty.register
-def _(sparsity: KL, z):
+def _(sparsity: KL, z: torch.Tensor) -> torch.Tensor:
     rho, eps = sparsity.rho, torch.finfo(z.dtype).eps
     rho_hat = torch.clamp(torch.mean(z, dim=0), eps, 1 - eps)
     kl = rho * torch.log(rho / rho_hat) + (1 - rho) * torch.log((1 - rho) / (1 - rho_hat))
     return sparsity.beta * torch.sum(kl)
 
 
-def reconstruction_loss(model, z, x):
+def reconstruction_loss(model: SparseAutoencoder, z: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """Mean over samples of the error of decoding ``z``, summed over features, a scalar."""
     if model.config.reconstruction == "bce":
         logits = model.decode_logits(z)
@@ -43,7 +46,9 @@ def reconstruction_loss(model, z, x):
     return torch.mean(torch.sum(error, dim=1))
 
 
-def loss_terms(model, x, z=None):
+def loss_terms(
+    model: SparseAutoencoder, x: torch.Tensor, z: torch.Tensor | None = None
+) -> dict[str, torch.Tensor]:
     """Every term of the loss and their sum, for one batch.
 
     Parameters
@@ -60,7 +65,7 @@ def loss_terms(model, x, z=None):
     """
     z = model.encode(x) if z is None else z
     weights = [model.W_enc] if model.config.tied else [model.W_enc, model.W_dec]
-    terms = {
+    terms: dict[str, Any] = {
         "reconstruction": reconstruction_loss(model, z, x),
         "sparsity": penalty(model.config.sparsity, z),
         "weight_decay": model.config.weight_decay * sum(torch.sum(w**2) for w in weights),
@@ -68,7 +73,7 @@ def loss_terms(model, x, z=None):
     return {**terms, "loss": sum(terms.values())}
 
 
-def gradients(model, x):
+def gradients(model: SparseAutoencoder, x: torch.Tensor) -> dict[str, Array]:
     """Gradient of the loss with respect to every parameter, for one batch, in NumPy.
 
     Parameters

@@ -1,18 +1,24 @@
 """The model: a plain `torch.nn.Module`."""
 
+from collections.abc import Callable, Mapping
 from functools import singledispatch
 
 import torch
 from torch import nn
 
+from saebook._types import Array, ArrayLike, Self
 from saebook.checks import check_params, check_width
-from saebook.config import TopK
+from saebook.config import SAEConfig, Sparsity, TopK
 from saebook.reference import init_params
 
-_ACTIVATIONS = {"sigmoid": torch.sigmoid, "relu": torch.relu, "linear": lambda a: a}
+_ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "relu": torch.relu,
+    "linear": lambda a: a,
+}
 
 
-def pick_device(device="auto"):
+def pick_device(device: str = "auto") -> torch.device:
     """The device called `device`: "auto" takes CUDA, then Apple's MPS, then the CPU.
 
     Raises
@@ -45,13 +51,13 @@ def pick_device(device="auto"):
 
 
 @singledispatch
-def code(sparsity, config, a):
+def code(sparsity: Sparsity | None, config: SAEConfig, a: torch.Tensor) -> torch.Tensor:
     """Code of a pre-activation. A kind of sparsity that makes its own code registers here."""
     return _ACTIVATIONS[config.activation](a)
 
 
 @code.register
-def _(sparsity: TopK, config, a):
+def _(sparsity: TopK, config: SAEConfig, a: torch.Tensor) -> torch.Tensor:
     # Which of equal entries a framework's own top-k takes is not defined: the first ones, here.
     smallest = torch.topk(a, sparsity.k, dim=1).values[:, -1:]
     above, equal = a > smallest, a == smallest
@@ -85,72 +91,80 @@ class SparseAutoencoder(nn.Module):
         If the dtype or the device is not to be had.
     """
 
-    def __init__(self, config, seed=0, dtype="float32", device="auto"):
+    W_enc: nn.Parameter
+    b_enc: nn.Parameter
+    W_dec: nn.Parameter
+    b_dec: nn.Parameter
+    product_dtype: torch.dtype | None
+
+    def __init__(
+        self, config: SAEConfig, seed: int = 0, dtype: str = "float32", device: str = "auto"
+    ) -> None:
         super().__init__()
         if dtype not in ("float32", "float64"):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
-        device = pick_device(device)
-        if device.type == "mps" and dtype == "float64":
+        place = pick_device(device)
+        if place.type == "mps" and dtype == "float64":
             raise ValueError("dtype must be 'float32' on Apple's MPS, got 'float64'.")
         self.config = config
         self.product_dtype = None  # dtype of matrix products, if not the parameters' own
         for name, value in init_params(config, seed).items():
-            value = torch.tensor(value, dtype=getattr(torch, dtype), device=device)
-            self.register_parameter(name, nn.Parameter(value))
+            tensor = torch.tensor(value, dtype=getattr(torch, dtype), device=place)
+            self.register_parameter(name, nn.Parameter(tensor))
 
     @property
-    def dtype(self):
+    def dtype(self) -> str:
         """Name of the parameters' dtype, "float32" or "float64"."""
         return str(self.b_dec.dtype).removeprefix("torch.")
 
     @property
-    def device(self):
+    def device(self) -> torch.device:
         """Where the parameters live."""
         return self.b_dec.device
 
     @property
-    def dictionary(self):
+    def dictionary(self) -> torch.Tensor:
         """Decoder weights ``(n_latents, n_features)``, one row per latent."""
         return self.W_enc.T if self.config.tied else self.W_dec
 
-    def _affine(self, x, weight, bias):
+    def _affine(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         if self.product_dtype is None:
             return torch.addmm(bias, x, weight)
         product = x.to(self.product_dtype) @ weight.to(self.product_dtype)
         return product.to(bias.dtype) + bias
 
-    def encode(self, x):
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Code ``z (n_samples, n_latents)`` of a tensor ``x (n_samples, n_features)``."""
         check_width(x, self.config.n_features, "x")
         a = self._affine(x, self.W_enc, self.b_enc)
         return code(self.config.sparsity, self.config, a)
 
-    def decode_logits(self, z):
+    def decode_logits(self, z: torch.Tensor) -> torch.Tensor:
         """Decoder pre-activation ``(n_samples, n_features)`` of a code."""
         check_width(z, self.config.n_latents, "z")
         return self._affine(z, self.dictionary, self.b_dec)
 
-    def decode(self, z):
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Reconstruction ``x_hat (n_samples, n_features)`` of a code."""
         return _ACTIVATIONS[self.config.output](self.decode_logits(z))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Reconstruction ``x_hat`` of a tensor ``x``, both ``(n_samples, n_features)``."""
         return self.decode(self.encode(x))
 
     @torch.no_grad()
-    def normalize_decoder(self):
+    def normalize_decoder(self) -> None:
         """Scale every dictionary row to Euclidean norm 1, in place."""
         weight, axis = (self.W_enc, 0) if self.config.tied else (self.W_dec, 1)
         norm = torch.sqrt(torch.sum(weight**2, dim=axis, keepdim=True))
         weight.copy_(weight / torch.clamp(norm, min=torch.finfo(weight.dtype).tiny))
 
-    def to_numpy(self):
+    def to_numpy(self) -> dict[str, Array]:
         """Copy of the parameters: dict of name to NumPy array, in the reference's order."""
         return {name: p.detach().cpu().numpy().copy() for name, p in self.named_parameters()}
 
     @torch.no_grad()
-    def from_numpy(self, params):
+    def from_numpy(self, params: Mapping[str, ArrayLike]) -> Self:
         """Set the parameters from a dict of name to array, and return the model.
 
         Raises

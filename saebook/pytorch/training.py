@@ -1,13 +1,15 @@
 """Training, and reading a trained model: NumPy arrays in, NumPy arrays out."""
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from saebook._types import Array, ArrayLike, Corruption, Samples, StrPath
 from saebook.batches import Batches, check_validation_noise
-from saebook.checkpoint import as_checkpoint
+from saebook.checkpoint import State, as_checkpoint
 from saebook.checks import (
     check_batch_size,
     check_finite,
@@ -19,18 +21,19 @@ from saebook.config import TrainConfig
 from saebook.metrics import dead_features, fvu, l0
 from saebook.pytorch.adam import Adam
 from saebook.pytorch.losses import loss_terms
+from saebook.pytorch.model import SparseAutoencoder
 
 
 def fit(
-    model,
-    x,
-    train_config=TrainConfig(),
-    x_val=None,
-    corruption=None,
-    checkpoint=None,
-    progress=None,
-    after_epoch=None,
-):
+    model: SparseAutoencoder,
+    x: Samples,
+    train_config: TrainConfig = TrainConfig(),
+    x_val: ArrayLike | None = None,
+    corruption: Corruption | ArrayLike | None = None,
+    checkpoint: State | StrPath | None = None,
+    progress: bool | None = None,
+    after_epoch: Callable[[int, dict[str, float]], object] | None = None,
+) -> dict[str, list[float]]:
     """Train a model in place by mini-batch Adam.
 
     Called again, it goes on from the present weights with a fresh optimiser and the same sequence
@@ -92,7 +95,7 @@ def fit(
     fired = torch.zeros(model.config.n_latents, dtype=torch.bool, device=model.device)
     sums = torch.zeros(5, dtype=model.b_dec.dtype, device=model.device)
 
-    def step(batch, noisy=None):
+    def step(batch: torch.Tensor, noisy: torch.Tensor | None = None) -> None:
         z = model.encode(batch if noisy is None else noisy)
         terms = loss_terms(model, batch, z)
         optimizer.zero_grad()
@@ -116,9 +119,9 @@ def fit(
             sums.zero_()
             n_samples = 0
             model.product_dtype = torch.bfloat16 if train_config.mixed_precision else None
-            for batch, *noisy in data.epoch(epoch):
-                n_samples += len(batch)
-                batch = tensor(batch) if resident is None else resident[tensor(batch)]
+            for given, *noisy in data.epoch(epoch):
+                n_samples += len(given)
+                batch = tensor(given) if resident is None else resident[tensor(given)]
                 step(batch, *map(tensor, noisy))
             model.product_dtype = None
             names = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
@@ -137,7 +140,9 @@ def fit(
 
 
 @torch.no_grad()
-def evaluate(model, x, noisy=None):
+def evaluate(
+    model: SparseAutoencoder, x: ArrayLike, noisy: ArrayLike | None = None
+) -> dict[str, float]:
     """Loss terms, ``l0``, ``dead`` and ``fvu`` of a model on all samples ``x`` at once.
 
     Parameters
@@ -169,7 +174,12 @@ def evaluate(model, x, noisy=None):
 
 
 @torch.no_grad()
-def _in_batches(function, model, x, batch_size):
+def _in_batches(
+    function: Callable[[torch.Tensor], torch.Tensor],
+    model: SparseAutoencoder,
+    x: Array,
+    batch_size: int,
+) -> Array:
     parts = [
         function(torch.as_tensor(x[start : start + batch_size], device=model.device)).cpu().numpy()
         for start in range(0, len(x), batch_size)
@@ -177,7 +187,7 @@ def _in_batches(function, model, x, batch_size):
     return np.concatenate(parts)
 
 
-def encode(model, x, batch_size=8192):
+def encode(model: SparseAutoencoder, x: ArrayLike, batch_size: int = 8192) -> Array:
     """Codes of samples, as a NumPy array ``(n_samples, n_latents)``.
 
     Parameters
@@ -197,7 +207,7 @@ def encode(model, x, batch_size=8192):
     return _in_batches(model.encode, model, x, batch_size)
 
 
-def reconstruct(model, x, batch_size=8192):
+def reconstruct(model: SparseAutoencoder, x: ArrayLike, batch_size: int = 8192) -> Array:
     """Reconstructions of samples, as a NumPy array ``(n_samples, n_features)``; see `encode`."""
     check_batch_size(batch_size)
     x = check_samples(model.config, x, "x", model.dtype)

@@ -1,7 +1,13 @@
 """The optimiser: the Adam that PyTorch has and Keras has not."""
 
+from collections.abc import Sequence
+
+import keras
 import numpy as np
 import tensorflow as tf
+
+from saebook._types import Array, Params
+from saebook.config import TrainConfig
 
 
 class Adam:
@@ -17,14 +23,14 @@ class Adam:
     train_config : TrainConfig
     """
 
-    def __init__(self, variables, train_config):
+    def __init__(self, variables: Sequence[keras.Variable], train_config: TrainConfig) -> None:
         self.names = [v.name for v in variables]
         self.variables = [v.value for v in variables]
         self.m = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
         self.v = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
         self.config, self.t = train_config, tf.Variable(0.0, dtype=tf.float64)
 
-    def step(self, gradients):
+    def step(self, gradients: Sequence[tf.Tensor]) -> None:
         """Update the variables in place."""
         c, t, dtype = self.config, self.t.assign_add(1.0), self.variables[0].dtype
         # The betas as the kernel sees them: rounding 0.999 to float32 moves 1 - 0.999 by 1e-5.
@@ -44,14 +50,14 @@ class Adam:
                 grad=gradient,
             )
 
-    def to_numpy(self):
+    def to_numpy(self) -> dict[str, Array]:
         """Count of steps ``t`` and moments ``m.NAME``, ``v.NAME``, as copies."""
         found = {"t": np.array(self.t.numpy())}
         for name, m, v in zip(self.names, self.m, self.v, strict=True):
             found |= {f"m.{name}": m.numpy().copy(), f"v.{name}": v.numpy().copy()}
         return found
 
-    def from_numpy(self, state):
+    def from_numpy(self, state: Params) -> None:
         """Go on from what `to_numpy` returned."""
         self.t.assign(state["t"])
         for name, m, v in zip(self.names, self.m, self.v, strict=True):

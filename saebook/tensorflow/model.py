@@ -1,19 +1,25 @@
 """The model: a plain `keras.Model`."""
 
+from collections.abc import Callable, Mapping
 from functools import singledispatch
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from saebook._types import Array, ArrayLike, Self
 from saebook.checks import check_params, check_width
-from saebook.config import TopK
+from saebook.config import SAEConfig, Sparsity, TopK
 from saebook.reference import init_params
 
-_ACTIVATIONS = {"sigmoid": tf.sigmoid, "relu": tf.nn.relu, "linear": lambda a: a}
+_ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
+    "sigmoid": tf.sigmoid,
+    "relu": tf.nn.relu,
+    "linear": lambda a: a,
+}
 
 
-def pick_device(device="auto"):
+def pick_device(device: str = "auto") -> str:
     """The device called `device`: "auto" takes the first GPU, then the CPU.
 
     Raises
@@ -39,13 +45,13 @@ def pick_device(device="auto"):
 
 
 @singledispatch
-def code(sparsity, config, a):
+def code(sparsity: Sparsity | None, config: SAEConfig, a: tf.Tensor) -> tf.Tensor:
     """Code of a pre-activation. A kind of sparsity that makes its own code registers here."""
     return _ACTIVATIONS[config.activation](a)
 
 
 @code.register
-def _(sparsity: TopK, config, a):
+def _(sparsity: TopK, config: SAEConfig, a: tf.Tensor) -> tf.Tensor:
     # Which of equal entries a framework's own top-k takes is not defined: the first ones, here.
     smallest = tf.math.top_k(a, sparsity.k).values[:, -1:]
     above, equal = a > smallest, a == smallest
@@ -84,7 +90,15 @@ class SparseAutoencoder(keras.Model):
     Keras's own ``model.save`` does not know `SAEConfig` and refuses.
     """
 
-    def __init__(self, config, seed=0, dtype="float32", device="auto"):
+    W_enc: keras.Variable
+    b_enc: keras.Variable
+    W_dec: keras.Variable
+    b_dec: keras.Variable
+    product_dtype: tf.DType | None
+
+    def __init__(
+        self, config: SAEConfig, seed: int = 0, dtype: str = "float32", device: str = "auto"
+    ) -> None:
         if dtype not in ("float32", "float64"):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
         super().__init__(dtype=dtype)
@@ -100,47 +114,47 @@ class SparseAutoencoder(keras.Model):
         self.built = True
 
     @property
-    def dictionary(self):
+    def dictionary(self) -> tf.Tensor:
         """Decoder weights ``(n_latents, n_features)``, one row per latent."""
         return tf.transpose(self.W_enc) if self.config.tied else self.W_dec
 
-    def _affine(self, x, weight, bias):
+    def _affine(self, x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
         if self.product_dtype is None:
             return tf.matmul(x, weight) + bias
         product = tf.matmul(tf.cast(x, self.product_dtype), tf.cast(weight, self.product_dtype))
         return tf.cast(product, bias.dtype) + bias
 
     @tf.autograph.experimental.do_not_convert  # AutoGraph cannot follow singledispatch, and warns
-    def encode(self, x):
+    def encode(self, x: tf.Tensor) -> tf.Tensor:
         """Code ``z (n_samples, n_latents)`` of a tensor ``x (n_samples, n_features)``."""
         check_width(x, self.config.n_features, "x")
         a = self._affine(x, self.W_enc, self.b_enc)
         return code(self.config.sparsity, self.config, a)
 
-    def decode_logits(self, z):
+    def decode_logits(self, z: tf.Tensor) -> tf.Tensor:
         """Decoder pre-activation ``(n_samples, n_features)`` of a code."""
         check_width(z, self.config.n_latents, "z")
         return self._affine(z, self.dictionary, self.b_dec)
 
-    def decode(self, z):
+    def decode(self, z: tf.Tensor) -> tf.Tensor:
         """Reconstruction ``x_hat (n_samples, n_features)`` of a code."""
         return _ACTIVATIONS[self.config.output](self.decode_logits(z))
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         """Reconstruction ``x_hat`` of a tensor ``x``, both ``(n_samples, n_features)``."""
         return self.decode(self.encode(x))
 
-    def normalize_decoder(self):
+    def normalize_decoder(self) -> None:
         """Scale every dictionary row to Euclidean norm 1, in place."""
         weight, axis = (self.W_enc, 0) if self.config.tied else (self.W_dec, 1)
         norm = tf.sqrt(tf.reduce_sum(weight**2, axis=axis, keepdims=True))
         weight.assign(weight / tf.maximum(norm, np.finfo(weight.dtype).tiny))
 
-    def to_numpy(self):
+    def to_numpy(self) -> dict[str, Array]:
         """Copy of the parameters: dict of name to NumPy array, in the reference's order."""
         return {p.name: p.numpy().copy() for p in self.trainable_variables}
 
-    def from_numpy(self, params):
+    def from_numpy(self, params: Mapping[str, ArrayLike]) -> Self:
         """Set the parameters from a dict of name to array, and return the model.
 
         Raises

@@ -1,11 +1,14 @@
 """Training, and reading a trained model: NumPy arrays in, NumPy arrays out."""
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from saebook._types import Array, ArrayLike, Corruption, Samples, StrPath
 from saebook.batches import Batches, check_validation_noise
-from saebook.checkpoint import as_checkpoint
+from saebook.checkpoint import State, as_checkpoint
 from saebook.checks import (
     check_batch_size,
     check_finite,
@@ -17,18 +20,19 @@ from saebook.config import TrainConfig
 from saebook.metrics import dead_features, fvu, l0
 from saebook.tensorflow.adam import Adam
 from saebook.tensorflow.losses import loss_terms
+from saebook.tensorflow.model import SparseAutoencoder
 
 
 def fit(
-    model,
-    x,
-    train_config=TrainConfig(),
-    x_val=None,
-    corruption=None,
-    checkpoint=None,
-    progress=None,
-    after_epoch=None,
-):
+    model: SparseAutoencoder,
+    x: Samples,
+    train_config: TrainConfig = TrainConfig(),
+    x_val: ArrayLike | None = None,
+    corruption: Corruption | ArrayLike | None = None,
+    checkpoint: State | StrPath | None = None,
+    progress: bool | None = None,
+    after_epoch: Callable[[int, dict[str, float]], object] | None = None,
+) -> dict[str, list[float]]:
     """Train a model in place by mini-batch Adam.
 
     Called again, it goes on from the present weights with a fresh optimiser and the same sequence
@@ -94,7 +98,7 @@ def fit(
 
     # Without AutoGraph: there is no control flow to convert, and it cannot follow singledispatch.
     @tf.function(input_signature=[samples] * (1 + data.noisy_too), autograph=False)
-    def step(batch, noisy=None):
+    def step(batch: tf.Tensor, noisy: tf.Tensor | None = None) -> None:
         with tf.device(model.device):
             with tf.GradientTape() as tape:
                 z = model.encode(batch if noisy is None else noisy)
@@ -119,10 +123,10 @@ def fit(
             n_samples = 0
             model.product_dtype = tf.bfloat16 if train_config.mixed_precision else None
             traced = step.get_concrete_function()  # once; a call of `step` warns of every new trace
-            for batch, *noisy in data.epoch(epoch):
-                n_samples += len(batch)
+            for given, *noisy in data.epoch(epoch):
+                n_samples += len(given)
                 with tf.device(model.device):
-                    batch = tf.constant(batch) if resident is None else tf.gather(resident, batch)
+                    batch = tf.constant(given) if resident is None else tf.gather(resident, given)
                     traced(batch, *map(tf.constant, noisy))
             model.product_dtype = None
             names = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
@@ -140,7 +144,9 @@ def fit(
     return state.history
 
 
-def evaluate(model, x, noisy=None):
+def evaluate(
+    model: SparseAutoencoder, x: ArrayLike, noisy: ArrayLike | None = None
+) -> dict[str, float]:
     """Loss terms, ``l0``, ``dead`` and ``fvu`` of a model on all samples ``x`` at once.
 
     Parameters
@@ -172,7 +178,12 @@ def evaluate(model, x, noisy=None):
     return row
 
 
-def _in_batches(function, model, x, batch_size):
+def _in_batches(
+    function: Callable[[tf.Tensor], tf.Tensor],
+    model: SparseAutoencoder,
+    x: Array,
+    batch_size: int,
+) -> Array:
     with tf.device(model.device):
         parts = [
             function(tf.convert_to_tensor(x[start : start + batch_size])).numpy()
@@ -181,7 +192,7 @@ def _in_batches(function, model, x, batch_size):
     return np.concatenate(parts)
 
 
-def encode(model, x, batch_size=8192):
+def encode(model: SparseAutoencoder, x: ArrayLike, batch_size: int = 8192) -> Array:
     """Codes of samples, as a NumPy array ``(n_samples, n_latents)``.
 
     Parameters
@@ -201,7 +212,7 @@ def encode(model, x, batch_size=8192):
     return _in_batches(model.encode, model, x, batch_size)
 
 
-def reconstruct(model, x, batch_size=8192):
+def reconstruct(model: SparseAutoencoder, x: ArrayLike, batch_size: int = 8192) -> Array:
     """Reconstructions of samples, as a NumPy array ``(n_samples, n_features)``; see `encode`."""
     check_batch_size(batch_size)
     x = check_samples(model.config, x, "x", model.dtype)
