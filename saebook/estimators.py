@@ -89,7 +89,7 @@ _PARAMETERS = """
 def _documented(more: str = "", more_attributes: str = "") -> Callable[[type[_T]], type[_T]]:
     def decorate(cls: type[_T]) -> type[_T]:
         cls.__doc__ = (cls.__doc__ or "").replace(
-            "{parameters}", _PARAMETERS.format(more=more).strip("\n") + more_attributes
+            "{parameters}", _PARAMETERS.format(more=more).strip() + more_attributes
         )
         return cls
 
@@ -234,24 +234,24 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, _Transformer):
 
     {parameters}
 
-        See Also
-        --------
-        SAEOutlierDetector, SAEDenoiser
+    See Also
+    --------
+    SAEOutlierDetector, SAEDenoiser
 
-        Notes
-        -----
-        The data are taken as they are: put a scaler before it in a pipeline where features have
-        different units. The kinds KL and "bce" need ``activation="sigmoid"`` and data in [0, 1].
+    Notes
+    -----
+    The data are taken as they are: put a scaler before it in a pipeline where features have
+    different units. The kinds KL and "bce" need ``activation="sigmoid"`` and data in [0, 1].
 
-        Examples
-        --------
-        >>> from sklearn.datasets import load_digits
-        >>> from saebook.estimators import SAETransformer
-        >>> X = load_digits().data / 16
-        >>> sae = SAETransformer(n_latents=32, epochs=5, random_state=0).fit(X)
-        >>> Z = sae.transform(X)
-        >>> Z.shape, int((Z > 0).sum(axis=1).max())
-        ((1797, 32), 4)
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from saebook.estimators import SAETransformer
+    >>> X = load_digits().data / 16
+    >>> sae = SAETransformer(n_latents=32, epochs=5, random_state=0).fit(X)
+    >>> Z = sae.transform(X)
+    >>> Z.shape, int((Z > 0).sum(axis=1).max())
+    ((1797, 32), 4)
     """
 
     @with_callbacks
@@ -382,18 +382,18 @@ class SAEOutlierDetector(OutlierMixin, _SAE):
 
     {parameters}
 
-        See Also
-        --------
-        SAETransformer, SAEDenoiser
+    See Also
+    --------
+    SAETransformer, SAEDenoiser
 
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from saebook.estimators import SAEOutlierDetector
-        >>> X = np.random.default_rng(0).normal(size=(500, 2)) @ np.ones((2, 10))
-        >>> detector = SAEOutlierDetector(n_latents=16, epochs=20, random_state=0).fit(X)
-        >>> detector.predict(np.vstack([np.ones((1, 10)), 10 * (-1.0) ** np.arange(10)]))
-        array([ 1, -1])
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from saebook.estimators import SAEOutlierDetector
+    >>> X = np.random.default_rng(0).normal(size=(500, 2)) @ np.ones((2, 10))
+    >>> detector = SAEOutlierDetector(n_latents=16, epochs=20, random_state=0).fit(X)
+    >>> detector.predict(np.vstack([np.ones((1, 10)), 10 * (-1.0) ** np.arange(10)]))
+    array([ 1, -1])
     """
 
     offset_: float
@@ -541,20 +541,20 @@ class SAEDenoiser(OneToOneFeatureMixin, _Transformer):
 
     {parameters}
 
-        See Also
-        --------
-        SAETransformer, SAEOutlierDetector
+    See Also
+    --------
+    SAETransformer, SAEOutlierDetector
 
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from saebook.estimators import SAEDenoiser
-        >>> rng = np.random.default_rng(0)
-        >>> X = rng.normal(size=(1000, 2)) @ rng.normal(size=(2, 20))
-        >>> denoiser = SAEDenoiser(n_latents=32, epochs=20, random_state=0).fit(X)
-        >>> noisy = X + rng.normal(size=X.shape)
-        >>> bool(np.mean((denoiser.transform(noisy) - X) ** 2) < 0.5 * np.mean((noisy - X) ** 2))
-        True
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from saebook.estimators import SAEDenoiser
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(1000, 2)) @ rng.normal(size=(2, 20))
+    >>> denoiser = SAEDenoiser(n_latents=32, epochs=20, random_state=0).fit(X)
+    >>> noisy = X + rng.normal(size=X.shape)
+    >>> bool(np.mean((denoiser.transform(noisy) - X) ** 2) < 0.5 * np.mean((noisy - X) ** 2))
+    True
     """
 
     def __init__(

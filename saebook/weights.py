@@ -30,7 +30,7 @@ def save(model: Model, path: StrPath) -> None:
 
     Parameters
     ----------
-    model : SparseAutoencoder
+    model : saebook.pytorch.SparseAutoencoder or saebook.tensorflow.SparseAutoencoder
     path : str or path-like
         The file to write, by habit ``name.safetensors``. What was there before is replaced only by
         a whole new file.
@@ -55,9 +55,8 @@ def load(path: StrPath, backend: str, device: str = "auto") -> Any:
 
     Returns
     -------
-    SparseAutoencoder
-        Of `saebook.pytorch` or `saebook.tensorflow`, with the file's dtype and the same numbers,
-        bit for bit.
+    saebook.pytorch.SparseAutoencoder or saebook.tensorflow.SparseAutoencoder
+        With the file's dtype and the same numbers, bit for bit.
 
     Raises
     ------
@@ -93,7 +92,7 @@ def read(path: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
     Raises
     ------
     ValueError
-        If the file is damaged, is not a weights file of `saebook`, or has another version; if its
+        If the file is damaged, is not a weights file of saebook, or has another version; if its
         description is not allowed; if a tensor is missing, unknown, not finite, or has the wrong
         shape or type.
     OSError
