@@ -57,11 +57,11 @@ _PARAMETERS = """
     tied : bool, default=True
     unit_norm : bool, default=False
     weight_decay : float, default=0.0
-        These describe the model, as in `saebook.SAEConfig`.
+        These describe the model, as in `saebook.config.SAEConfig`.
     epochs : int, default=50
     batch_size : int, default=128
     learning_rate : float, default=3e-3
-        These describe the training, as in `saebook.TrainConfig`.{more}
+        These describe the training, as in `saebook.config.TrainConfig`.{more}
     backend : {{"pytorch", "tensorflow"}}, default="pytorch"
         The framework that trains.
     device : str, default="auto"
@@ -310,22 +310,22 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, _Transformer):
         check_is_fitted(self)
         return reference.encode(self.config_, self.params_, self._check(X, reset=False))
 
-    def inverse_transform(self, Z: ArrayLike) -> Array:
+    def inverse_transform(self, X: ArrayLike) -> Array:
         """Reconstructions from codes.
 
         Parameters
         ----------
-        Z : array-like (n_samples, n_latents)
+        X : array-like (n_samples, n_latents)
 
         Returns
         -------
         ndarray (n_samples, n_features)
         """
         check_is_fitted(self)
-        z = check_array(Z, dtype=(np.float64, np.float32), input_name="Z")
+        z = check_array(X, dtype=(np.float64, np.float32), input_name="X")
         if z.shape[1] != self.config_.n_latents:
             raise ValueError(
-                f"Z must have shape (n_samples, {self.config_.n_latents}), got {z.shape}."
+                f"X must have shape (n_samples, {self.config_.n_latents}), got {z.shape}."
             )
         return reference.decode(self.config_, self.params_, z)
 

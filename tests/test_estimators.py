@@ -240,7 +240,7 @@ def test_wrong_parameters_are_refused_by_fit(cls, options, message, X):
         (lambda X: SAEDenoiser(corruption="salt").fit(X), "'auto', None or a function, got 'salt'"),
         (
             lambda X: SAETransformer(n_latents=8, epochs=1).fit(X).inverse_transform(X),
-            r"Z must have shape \(n_samples, 8\), got \(40, 64\)",
+            r"X must have shape \(n_samples, 8\), got \(40, 64\)",
         ),
         (lambda X: SAETransformer(n_latents=8).fit(X * np.nan), "contains NaN"),
         (lambda X: SAETransformer(output="sigmoid", reconstruction="bce").fit(9 * X), r"\[0, 1\]"),
