@@ -101,7 +101,7 @@ serve: $(ENV) ## show the book at http://localhost:8000 (PORT=...); builds it if
 	@$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 clean: ## remove the built book and all caches, keep .venv
-	rm -rf _build .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov dist
+	rm -rf _build .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage .coverage.* htmlcov dist
 	find . -name .venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
