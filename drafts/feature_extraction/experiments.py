@@ -1,0 +1,345 @@
+"""What sparse codes of digits are good for: the long runs behind book/feature_extraction.md.
+
+Everything is chosen on validation images. Test images are counted once, for what was chosen.
+"""
+
+import copy
+import dataclasses
+from functools import cache
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+from saebook import (
+    KL,
+    L1,
+    SAEConfig,
+    TopK,
+    TrainConfig,
+    fashion_mnist,
+    mnist,
+    reference,
+)
+
+WIDTHS = (64, 250, 1000)
+SEEDS = (0, 1, 2)
+# (epochs, share of the learning rate): a last epoch of small steps
+SCHEDULE = ((4, 1.0), (1, 0.25))
+KINDS = {
+    "KL": {"learning_rate": 5e-3, "settings": (0.1, 0.3, 1.0, 3.0)},  # beta, at rho = 0.05
+    "L1": {"learning_rate": 2e-3, "settings": (0.1, 0.3, 1.0)},  # weight
+    "TopK": {"learning_rate": 2e-3, "settings": (12, 25, 50)},  # k
+}
+SWEEP_WIDTHS = (250, 1000)  # where the settings are chosen; width 64 takes those of 250
+INVERSE_PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)  # C of the classifier
+FEW_INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+FEW_LABELS = {10: 10, 100: 10, 1_000: 10, 10_000: 3}  # labels: how many draws
+N_COMPONENTS = 64  # of PCA where it need not be as wide as something else
+
+
+@cache
+def digits():
+    return mnist()
+
+
+@cache
+def clothes():
+    return fashion_mnist()
+
+
+# Codes
+
+
+def config_of(kind, width, setting):
+    """The model of a kind of sparsity with its one setting that is tuned."""
+    if kind == "KL":
+        return SAEConfig(784, width, sparsity=KL(0.05, setting))
+    if kind == "L1":
+        return SAEConfig(
+            784, width, "relu", "linear", sparsity=L1(setting), tied=True, unit_norm=True
+        )
+    return SAEConfig(784, width, "linear", "linear", sparsity=TopK(setting), tied=True)
+
+
+def start_from_images(config, x, seed):
+    """Parameters of a tied model whose units begin as training images, less the mean image."""
+    mean = x.mean(axis=0)
+    rows = np.random.default_rng(seed).choice(len(x), config.n_latents, replace=False)
+    W = (x[rows] - mean).T
+    W *= (1.0 if config.unit_norm else 0.5) / np.linalg.norm(W, axis=0)
+    return {"W_enc": W, "b_enc": -mean @ W, "b_dec": mean}
+
+
+def train(kind, width, setting, seed, x, framework="torch"):
+    """Read-out description and parameters of a trained model."""
+    if framework == "torch":
+        from saebook.pytorch import SparseAutoencoder, fit
+    else:
+        from saebook.tensorflow import SparseAutoencoder, fit
+
+    config = config_of(kind, width, setting)
+    model = SparseAutoencoder(config, seed=seed, device="cpu")
+    if config.tied:
+        model.from_numpy(start_from_images(config, x, seed))
+    for stage, (epochs, share) in enumerate(SCHEDULE):
+        rate = KINDS[kind]["learning_rate"] * share
+        order = len(SCHEDULE) * seed + stage
+        fit(model, x, TrainConfig(epochs=epochs, learning_rate=rate, seed=order))
+    if kind == "TopK":  # read out through a plain ReLU: more than k units may speak
+        config = dataclasses.replace(config, sparsity=None, activation="relu")
+    return config, model.to_numpy()
+
+
+@cache
+def trained_on_digits(kind, width, setting, seed, framework="torch"):
+    return train(kind, width, setting, seed, digits().x_train, framework)
+
+
+def encode(model, x):
+    return reference.encode(*model, x)
+
+
+def random_features(width, seed, x):
+    """A function from images to ReLU features of a random projection, the images centred."""
+    mean = x.mean(axis=0)
+    W = np.random.default_rng(seed).normal(size=(784, width)).astype(np.float32) / 28
+    return lambda images: np.maximum((images - mean) @ W, 0)
+
+
+def principal_components(width, x):
+    return PCA(width, svd_solver="covariance_eigh").fit(x).transform
+
+
+def pixels(x):
+    return x
+
+
+# Classification
+
+
+def scaled(z_train, *others):
+    """Features divided by one number, so that the training features' mean square is 1."""
+    scale = np.sqrt(np.mean(z_train**2))
+    return [z / scale for z in (z_train, *others)]
+
+
+def classifier(C, z, y):
+    """Logistic regression on features, as the page fits it."""
+    return LogisticRegression(C=C, tol=1e-3, max_iter=300, warm_start=True).fit(z, y)
+
+
+def error(model, z, y):
+    return float(np.mean(model.predict(z) != y))
+
+
+def best_classifier(z_train, y_train, z_val, y_val, grid):
+    """The classifier with the fewest validation errors, and their share.
+
+    C rises until the error does; each fit starts where the last one ended.
+    """
+    model, best, lowest = classifier(grid[0], z_train, y_train), None, np.inf
+    for C in grid:
+        if grid[0] != C:
+            model.set_params(C=C).fit(z_train, y_train)
+        found = error(model, z_val, y_val)
+        if found > lowest:
+            break
+        if found < lowest:
+            best, lowest = copy.deepcopy(model), found
+    return best, lowest
+
+
+def classify(features, data, grid=INVERSE_PENALTIES, test=True):
+    """C, validation error and, if wanted, test error of the tuned classifier on features."""
+    images = (data.x_train, data.x_val) + ((data.x_test,) if test else ())
+    z_train, z_val, *z_test = scaled(*map(features, images))
+    fit, val_error = best_classifier(z_train, data.y_train, z_val, data.y_val, grid)
+    row = {"C": fit.C, "val_error": val_error}
+    return row | {"test_error": error(fit, z_test[0], data.y_test)} if test else row
+
+
+def over_seeds(make, data, grid=INVERSE_PENALTIES, seeds=SEEDS):
+    """`classify` for each seed; C is tuned with the first."""
+    rows = []
+    for seed in seeds:
+        rows.append(classify(make(seed), data, (rows[0]["C"],) if rows else grid))
+    return {
+        "C": rows[0]["C"],
+        "val_error": [round(row["val_error"], 4) for row in rows],
+        "test_error": [round(row["test_error"], 4) for row in rows],
+    }
+
+
+def sweep(kinds=tuple(KINDS), sweep_widths=SWEEP_WIDTHS):
+    """Validation errors of the settings of each kind, and those chosen for each width."""
+    table, chosen = {}, {}
+    for kind in kinds:
+        for width in sweep_widths:
+            errors = {
+                setting: classify(codes_of(kind, width, setting)(0), digits(), test=False)
+                for setting in KINDS[kind]["settings"]
+            }
+            errors = {setting: round(row["val_error"], 4) for setting, row in errors.items()}
+            table.setdefault(kind, {})[str(width)] = {str(s): e for s, e in errors.items()}
+            chosen.setdefault(kind, {})[str(width)] = min(errors, key=errors.get)
+        chosen[kind]["64"] = chosen[kind]["250"]
+    return table, chosen
+
+
+def codes_of(kind, width, setting, framework="torch"):
+    """A function from a seed to a function from images to codes."""
+
+    def make(seed):
+        model = trained_on_digits(kind, width, setting, seed, framework)
+        return lambda x: encode(model, x)
+
+    return make
+
+
+def widths(chosen):
+    """Test errors of all kinds of features at all widths."""
+    data = digits()
+    table = {"pixels": {"784": over_seeds(lambda seed: pixels, data, seeds=(0,))}}
+    for width in WIDTHS:
+        if width < 784:
+            components = principal_components(width, data.x_train)
+            found = over_seeds(lambda seed, f=components: f, data, seeds=(0,))
+            table.setdefault("PCA", {})[str(width)] = found
+        makers = {
+            "random": lambda seed, width=width: random_features(width, seed, data.x_train),
+            **{kind: codes_of(kind, width, chosen[kind][str(width)]) for kind in KINDS},
+        }
+        for name, make in makers.items():
+            table.setdefault(name, {})[str(width)] = over_seeds(make, data)
+    return table
+
+
+def frameworks(chosen, width=250):
+    """The same TopK codes trained by PyTorch and by TensorFlow."""
+    return {
+        framework: over_seeds(
+            codes_of("TopK", width, chosen["TopK"][str(width)], framework), digits()
+        )
+        for framework in ("torch", "tensorflow")
+    } | {"width": width}
+
+
+def features_of_each_kind(chosen, width=1000):
+    """What few labels, and clusters, are tried on: name and function."""
+    x = digits().x_train
+    return {
+        "pixels": pixels,
+        "PCA": principal_components(N_COMPONENTS, x),
+        "random": random_features(width, 0, x),
+        **{kind: codes_of(kind, width, chosen[kind][str(width)])(0) for kind in KINDS},
+    }
+
+
+def few_labels(features, counts=FEW_LABELS):
+    """Test error with few labelled digits: mean and standard deviation over draws of them.
+
+    As many validation images as training images choose C, at most all 5,000.
+    """
+    data, table = digits(), {}
+    z_train, z_val, z_test = scaled(*(features(x) for x in (data.x_train, data.x_val, data.x_test)))
+    for count, n_draws in counts.items():
+        errors = []
+        for draw in range(n_draws):
+            rng = np.random.default_rng([draw, count])
+            rows = np.concatenate(
+                [
+                    rng.choice(np.flatnonzero(data.y_train == c), count // 10, False)
+                    for c in range(10)
+                ]
+            )
+            held = rng.choice(len(z_val), min(count, len(z_val)), replace=False)
+            fit, _ = best_classifier(
+                z_train[rows], data.y_train[rows], z_val[held], data.y_val[held],
+                FEW_INVERSE_PENALTIES,
+            )  # fmt: skip
+            errors.append(error(fit, z_test, data.y_test))
+        table[str(count)] = {
+            "mean": round(np.mean(errors), 4),
+            "std": round(np.std(errors, ddof=1), 4),
+            "draws": n_draws,
+        }
+    return table
+
+
+# Clusters
+
+
+def unit_length(z):
+    return z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
+
+
+def clusters(features, n_images=10_000, seeds=SEEDS):
+    """k-means with ten centres on training images; agreement with the labels of the test images."""
+    data = digits()
+    z, z_test = features(data.x_train[:n_images]), features(data.x_test)
+    found = {"ari": [], "nmi": []}
+    for seed in seeds:
+        means = KMeans(10, n_init=5, random_state=seed).fit(z)
+        labels = means.predict(z_test)
+        found["ari"].append(round(adjusted_rand_score(data.y_test, labels), 3))
+        found["nmi"].append(round(normalized_mutual_info_score(data.y_test, labels), 3))
+    return found
+
+
+# Another data set
+
+
+def transfer(chosen):
+    """Fashion-MNIST classified from features that were made for digits, and from its own."""
+    data, x = clothes(), digits().x_train
+    table = {"pixels": over_seeds(lambda seed: pixels, data, seeds=(0,))}
+    for name, images in (("digits", x), ("clothes", data.x_train)):
+        f = principal_components(250, images)
+        table[f"PCA of {name}, 250"] = over_seeds(lambda seed, f=f: f, data, seeds=(0,))
+    for width in (250, 1000):
+        setting = chosen["TopK"][str(width)]
+
+        def of_clothes(seed, width=width, setting=setting):
+            model = train("TopK", width, setting, seed, data.x_train)
+            return lambda images: encode(model, images)
+
+        makers = {
+            "random": lambda seed, width=width: random_features(width, seed, data.x_train),
+            "TopK of digits": codes_of("TopK", width, setting),
+            "TopK of clothes": of_clothes,
+        }
+        for name, make in makers.items():
+            table[f"{name}, {width}"] = over_seeds(make, data)
+    return table
+
+
+def run():
+    table, chosen = sweep()
+    features = features_of_each_kind(chosen)
+    found = {
+        "settings": {
+            "widths": WIDTHS,
+            "seeds": SEEDS,
+            "schedule": SCHEDULE,
+            "learning_rates": {kind: options["learning_rate"] for kind, options in KINDS.items()},
+            "inverse_penalties": INVERSE_PENALTIES,
+            "few_inverse_penalties": FEW_INVERSE_PENALTIES,
+            "pca_components": N_COMPONENTS,
+            "sweep_widths": SWEEP_WIDTHS,
+        },
+        "sweep": table,
+        "chosen": chosen,
+        "widths": widths(chosen),
+        "frameworks": frameworks(chosen),
+        "few_labels": {name: few_labels(f) for name, f in features.items()},
+        "clusters": {name: clusters(f) for name, f in features.items()},
+        "transfer": transfer(chosen),
+    }
+    for kind in KINDS:
+        found["clusters"][f"{kind}, unit length"] = clusters(
+            lambda x, f=features[kind]: unit_length(f(x))
+        )
+    return found
