@@ -5,6 +5,7 @@ Everything is chosen on validation images. Test images are counted once, for wha
 
 import copy
 import dataclasses
+import time
 from functools import cache
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.neighbors import KNeighborsClassifier
 
 from saebook import (
     KL,
@@ -33,7 +35,7 @@ KINDS = {
     "L1": {"learning_rate": 2e-3, "settings": (0.1, 0.3, 1.0)},  # weight
     "TopK": {"learning_rate": 2e-3, "settings": (12, 25, 50)},  # k
 }
-INVERSE_PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)  # C of the classifier
+INVERSE_PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # C of the classifier
 FEW_INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 FEW_LABELS = {10: 10, 100: 10, 1_000: 10, 10_000: 3}  # labels: how many draws
 N_COMPONENTS = 64  # of PCA where it need not be as wide as something else
@@ -209,65 +211,65 @@ def widths(chosen):
             components = principal_components(width, data.x_train)
             found = over_seeds(lambda seed, f=components: f, data, seeds=(0,))
             table.setdefault("PCA", {})[str(width)] = found
-        makers = {
+        made = {
             "random": lambda seed, width=width: random_features(width, seed, data.x_train),
             **{kind: codes_of(kind, width, chosen[kind][str(width)]) for kind in KINDS},
         }
-        for name, make in makers.items():
+        for name, make in made.items():
             table.setdefault(name, {})[str(width)] = over_seeds(make, data)
     return table
 
 
-def frameworks(chosen, width=250):
-    """The same TopK codes trained by PyTorch and by TensorFlow."""
-    return {
-        framework: over_seeds(
-            codes_of("TopK", width, chosen["TopK"][str(width)], framework), digits()
-        )
-        for framework in ("torch", "tensorflow")
-    } | {"width": width}
+def tensorflow(chosen, width=1000):
+    """What `widths` has from PyTorch for TopK codes, from TensorFlow."""
+    return over_seeds(codes_of("TopK", width, chosen["TopK"][str(width)], "tensorflow"), digits())
 
 
-def features_of_each_kind(chosen, width=1000):
-    """What few labels, and clusters, are tried on: name and function."""
+def makers(chosen, width=1000):
+    """What few labels, and clusters, are tried on: functions from a seed to a feature function."""
     x = digits().x_train
+    components = principal_components(N_COMPONENTS, x)
     return {
-        "pixels": pixels,
-        "PCA": principal_components(N_COMPONENTS, x),
-        "random": random_features(width, 0, x),
-        **{kind: codes_of(kind, width, chosen[kind][str(width)])(0) for kind in KINDS},
+        "pixels": lambda seed: pixels,
+        "PCA": lambda seed: components,
+        "random": lambda seed: random_features(width, seed, x),
+        **{kind: codes_of(kind, width, chosen[kind][str(width)]) for kind in KINDS},
     }
 
 
-def few_labels(features, counts=FEW_LABELS):
+def few_labels(make, counts=FEW_LABELS):
     """Test error with few labelled digits: mean and standard deviation over draws of them.
 
-    As many validation images as training images choose C, at most all 5,000.
+    Draws take turns with the seeds of the features. As many validation images as training images
+    choose C, at most all 5,000.
     """
-    data, table = digits(), {}
-    z_train, z_val, z_test = scaled(*(features(x) for x in (data.x_train, data.x_val, data.x_test)))
-    for count, n_draws in counts.items():
-        errors = []
-        for draw in range(n_draws):
-            rng = np.random.default_rng([draw, count])
-            rows = np.concatenate(
-                [
-                    rng.choice(np.flatnonzero(data.y_train == c), count // 10, False)
-                    for c in range(10)
-                ]
-            )
-            held = rng.choice(len(z_val), min(count, len(z_val)), replace=False)
-            fit, _ = best_classifier(
-                z_train[rows], data.y_train[rows], z_val[held], data.y_val[held],
-                FEW_INVERSE_PENALTIES,
-            )  # fmt: skip
-            errors.append(error(fit, z_test, data.y_test))
-        table[str(count)] = {
-            "mean": round(np.mean(errors), 4),
-            "std": round(np.std(errors, ddof=1), 4),
-            "draws": n_draws,
+    data, errors = digits(), {count: [] for count in counts}
+    for seed in SEEDS:
+        features = make(seed)
+        z_train, z_val, z_test = scaled(*map(features, (data.x_train, data.x_val, data.x_test)))
+        for count, n_draws in counts.items():
+            for draw in range(seed, n_draws, len(SEEDS)):
+                rng = np.random.default_rng([draw, count])
+                rows = np.concatenate(
+                    [
+                        rng.choice(np.flatnonzero(data.y_train == c), count // 10, False)
+                        for c in range(10)
+                    ]
+                )
+                held = rng.choice(len(z_val), min(count, len(z_val)), replace=False)
+                fit, _ = best_classifier(
+                    z_train[rows], data.y_train[rows], z_val[held], data.y_val[held],
+                    FEW_INVERSE_PENALTIES,
+                )  # fmt: skip
+                errors[count].append(error(fit, z_test, data.y_test))
+    return {
+        str(count): {
+            "mean": round(np.mean(found), 4),
+            "std": round(np.std(found, ddof=1), 4),
+            "draws": len(found),
         }
-    return table
+        for count, found in errors.items()
+    }
 
 
 # Clusters
@@ -277,17 +279,62 @@ def unit_length(z):
     return z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
 
 
-def clusters(features, n_images=10_000, seeds=SEEDS):
+def clusters(make, n_images=10_000):
     """k-means with ten centres on training images; agreement with the labels of the test images."""
     data = digits()
-    z, z_test = features(data.x_train[:n_images]), features(data.x_test)
     found = {"ari": [], "nmi": []}
-    for seed in seeds:
+    for seed in SEEDS:
+        z, z_test = map(make(seed), (data.x_train[:n_images], data.x_test))
         means = KMeans(10, n_init=5, random_state=seed).fit(z)
         labels = means.predict(z_test)
         found["ari"].append(round(adjusted_rand_score(data.y_test, labels), 3))
         found["nmi"].append(round(normalized_mutual_info_score(data.y_test, labels), 3))
     return found
+
+
+# Cost
+
+
+def cost(chosen, n_labels=10_000, n_searched=2_000):
+    """Time and memory of a classifier and of a neighbour search, as multiples of the pixels'.
+
+    Medians of three turns on one core, taken one after the other in the same run. Memory is that
+    of the training images' features. The errors are those on validation images.
+    """
+    data = digits()
+    z = {"pixels": (data.x_train, data.x_val)}
+    for width in (N_COMPONENTS, 1000):
+        if width == N_COMPONENTS:
+            z[f"PCA, {width}"] = tuple(
+                map(principal_components(width, data.x_train), (data.x_train, data.x_val))
+            )
+        features = codes_of("TopK", width, chosen["TopK"][str(width)])(0)
+        z[f"TopK, {width}"] = tuple(map(features, (data.x_train, data.x_val)))
+    found = {name: {"fit": [], "search": []} for name in z}
+    for _ in range(3):
+        for name, (train, val) in z.items():
+            start = time.process_time()
+            classifier(0.01, *scaled(train[:n_labels]), data.y_train[:n_labels])
+            middle = time.process_time()
+            near = KNeighborsClassifier(5, algorithm="brute").fit(train, data.y_train)
+            found[name]["neighbour_error"] = round(
+                float(np.mean(near.predict(val[:n_searched]) != data.y_val[:n_searched])), 4
+            )
+            found[name]["fit"].append(middle - start)
+            found[name]["search"].append(time.process_time() - middle)
+    times = {
+        name: {part: np.median(row[part]) for part in ("fit", "search")}
+        for name, row in found.items()
+    }
+    return {
+        name: {part: float(f"{t / times['pixels'][part]:.2g}") for part, t in times[name].items()}
+        | {
+            "memory": round(train.shape[1] / 784, 3),
+            "active": round(float(np.mean(train != 0)), 3),
+            "neighbour_error": found[name]["neighbour_error"],
+        }
+        for name, (train, _) in z.items()
+    }
 
 
 # Another data set
@@ -307,20 +354,34 @@ def transfer(chosen):
             model = train("TopK", width, setting, seed, data.x_train)
             return lambda images: encode(model, images)
 
-        makers = {
+        made = {
             "random": lambda seed, width=width: random_features(width, seed, data.x_train),
             "TopK of digits": codes_of("TopK", width, setting),
             "TopK of clothes": of_clothes,
         }
-        for name, make in makers.items():
+        for name, make in made.items():
             table[f"{name}, {width}"] = over_seeds(make, data)
     return table
 
 
+def training_seconds(chosen, width=1000):
+    """Processor seconds to train the TopK model of one seed, by each framework."""
+    found = {}
+    for framework in ("torch", "tensorflow"):
+        start = time.process_time()
+        train("TopK", width, chosen["TopK"][str(width)], 0, digits().x_train, framework)
+        found[framework] = round(time.process_time() - start)
+    return found
+
+
 def run():
     table, chosen = sweep()
-    features = features_of_each_kind(chosen)
-    found = {
+    made = makers(chosen)
+    spheres = {  # the same codes, each scaled to norm 1
+        f"{kind}, unit length": lambda seed, make=made[kind]: lambda x: unit_length(make(seed)(x))
+        for kind in KINDS
+    }
+    return {
         "settings": {
             "widths": WIDTHS,
             "seeds": SEEDS,
@@ -333,13 +394,10 @@ def run():
         "sweep": table,
         "chosen": chosen,
         "widths": widths(chosen),
-        "frameworks": frameworks(chosen),
-        "few_labels": {name: few_labels(f) for name, f in features.items()},
-        "clusters": {name: clusters(f) for name, f in features.items()},
+        "tensorflow": tensorflow(chosen),
+        "training_seconds": training_seconds(chosen),
+        "few_labels": {name: few_labels(make) for name, make in made.items()},
+        "clusters": {name: clusters(make) for name, make in (made | spheres).items()},
+        "cost": cost(chosen),
         "transfer": transfer(chosen),
     }
-    for kind in KINDS:
-        found["clusters"][f"{kind}, unit length"] = clusters(
-            lambda x, f=features[kind]: unit_length(f(x))
-        )
-    return found
