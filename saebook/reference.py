@@ -60,6 +60,56 @@ def init_params(config: SAEConfig, seed: int = 0) -> dict[str, Array]:
     return normalize_decoder(config, params) if config.unit_norm else params
 
 
+def init_from_samples(
+    config: SAEConfig, x: ArrayLike, seed: int = 0, norm: float = 0.5
+) -> dict[str, Array]:
+    """Initial parameters whose latents begin as training samples, less the mean sample.
+
+    A latent that begins as a stroke of a real image answers to many images from the first step;
+    from random weights, TopK leaves latents that are never among the k largest, and these never
+    learn. The encoder is the decoder's transpose and its bias answers to ``x - b_dec``, as with the
+    tied start and pre-bias of Gao et al. (2024), appendix A.
+
+    Parameters
+    ----------
+    config : SAEConfig
+        With a linear output, as ``b_dec`` is the mean sample.
+    x : array (n_samples, n_features)
+        Training samples, at least ``n_latents`` of them.
+    seed : int >= 0
+        Seed of a local generator that chooses the samples.
+    norm : float > 0
+        Norm of each latent's weights; 1 whatever is given if the decoder is kept at unit norm.
+
+    Returns
+    -------
+    dict of str to ndarray
+        For ``model.from_numpy``.
+
+    Raises
+    ------
+    ValueError
+        If the output is not linear, or `x` has the wrong shape or too few samples.
+    """
+    x = np.asarray(x)
+    if config.output != "linear":
+        raise ValueError(
+            f"config must have output='linear' to begin at samples, got {config.output!r}."
+        )
+    if x.ndim != 2 or x.shape[1] != config.n_features or len(x) < config.n_latents:
+        raise ValueError(
+            f"x must have shape (n_samples >= {config.n_latents}, {config.n_features}), a sample "
+            f"for each latent, got {x.shape}."
+        )
+    mean = x.mean(axis=0)
+    rows = np.random.default_rng(seed).choice(len(x), config.n_latents, replace=False)
+    W_enc = (x[rows] - mean).T
+    length = np.linalg.norm(W_enc, axis=0)
+    W_enc *= (1.0 if config.unit_norm else norm) / np.where(length > 0, length, 1)
+    params = {"W_enc": W_enc, "b_enc": -mean @ W_enc, "W_dec": W_enc.T.copy(), "b_dec": mean}
+    return {name: params[name] for name in parameter_shapes(config)}
+
+
 def epoch_order(n_samples: int, seed: int, epoch: int) -> Array:
     """Order in which the samples are visited in one epoch, a permutation ``(n_samples,)``.
 

@@ -159,3 +159,42 @@ def test_initial_weights_and_the_first_order_come_from_different_streams():
     assert np.random.default_rng(7).random() == np.random.default_rng([7, 0]).random()
     order = reference.epoch_order(1000, 7, 0)
     assert not np.array_equal(order, np.random.default_rng(7).permutation(1000))
+
+
+@pytest.mark.parametrize("unit_norm", [False, True])
+@pytest.mark.parametrize("tied", [False, True])
+def test_latents_that_begin_at_samples(tied, unit_norm):
+    x = np.random.default_rng(0).random((50, 6))
+    config = SAEConfig(6, 20, "relu", "linear", tied=tied, unit_norm=unit_norm)
+    params = reference.init_from_samples(config, x, seed=1, norm=0.3)
+    assert {k: v.shape for k, v in params.items()} == reference.parameter_shapes(config)
+    W_dec, centred = reference.dictionary(config, params), x - x.mean(axis=0)
+    np.testing.assert_allclose(np.linalg.norm(W_dec, axis=1), 1.0 if unit_norm else 0.3)
+    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    cosines = (W_dec / np.linalg.norm(W_dec, axis=1, keepdims=True)) @ unit.T
+    np.testing.assert_allclose(cosines.max(axis=1), 1)  # each latent is a sample,
+    assert len(np.unique(cosines.argmax(axis=1))) == 20  # and no two are the same one
+    np.testing.assert_allclose(reference.preactivation(params, x), centred @ W_dec.T, atol=1e-12)
+    again = reference.init_from_samples(config, x, seed=1, norm=0.3)
+    assert all(np.array_equal(again[name], params[name]) for name in params)
+
+
+def test_a_sample_that_is_the_mean_gives_a_latent_of_zeros():
+    config = SAEConfig(3, 4, "relu", "linear", tied=True)
+    params = reference.init_from_samples(config, np.full((4, 3), 0.5))
+    assert not params["W_enc"].any()
+
+
+@pytest.mark.parametrize(
+    ("options", "x", "message"),
+    [
+        ({"output": "sigmoid"}, np.ones((9, 6)), "config must have output='linear'"),
+        ({}, np.ones((3, 6)), r"n_samples >= 4, 6\), a sample for each latent, got \(3, 6\)"),
+        ({}, np.ones((9, 5)), r"got \(9, 5\)"),
+        ({}, np.ones(6), r"got \(6,\)"),
+    ],
+)
+def test_what_latents_cannot_begin_at(options, x, message):
+    config = SAEConfig(6, 4, activation="relu", **{"output": "linear", **options})
+    with pytest.raises(ValueError, match=message):
+        reference.init_from_samples(config, x)
