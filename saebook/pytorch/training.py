@@ -43,9 +43,9 @@ def fit(
     ----------
     model : SparseAutoencoder
     x : array (n_samples, n_features), or an iterable of such arrays
-        Training samples. An array is copied to the model's device once. For data larger than
-        memory give a `numpy.memmap`, which is read batch by batch, or an iterable that gives the
-        batches of an epoch, in its order, every time it is gone through.
+        Training samples. An array is copied to a GPU once; a CPU uses it as it is. For data larger
+        than memory give a `numpy.memmap`, which is read batch by batch, or an iterable that gives
+        the batches of an epoch, in its order, every time it is gone through.
     train_config : TrainConfig
     x_val : array (n_val_samples, n_features), optional
         Validation samples, looked at after every epoch, all at once.

@@ -42,9 +42,9 @@ def fit(
     ----------
     model : SparseAutoencoder
     x : array (n_samples, n_features), or an iterable of such arrays
-        Training samples. An array is copied to the model's device once. For data larger than
-        memory give a `numpy.memmap`, which is read batch by batch, or an iterable that gives the
-        batches of an epoch, in its order, every time it is gone through.
+        Training samples. An array is copied to a GPU once; a CPU uses it as it is. For data larger
+        than memory give a `numpy.memmap`, which is read batch by batch, or an iterable that gives
+        the batches of an epoch, in its order, every time it is gone through.
     train_config : TrainConfig
     x_val : array (n_val_samples, n_features), optional
         Validation samples, looked at after every epoch, all at once.
@@ -89,10 +89,17 @@ def fit(
     state = as_checkpoint(checkpoint)
     state.begin(model, train_config, data, x_val)
     with tf.device(model.device):
-        resident = None if data.array is None else tf.constant(data.array)
+        # On the CPU the array is at hand already, and TensorFlow would take two copies of it.
+        away = data.array is not None and "GPU" in model.device
+        resident = tf.constant(data.array) if away else None
         optimizer = Adam(model.trainable_variables, train_config)
         fired = tf.Variable(tf.zeros(model.config.n_latents, dtype=tf.bool))
         sums = tf.Variable(tf.zeros(5, dtype=model.dtype))
+
+    def batch_of(given: Array) -> tf.Tensor:
+        if resident is not None:
+            return tf.gather(resident, given)
+        return tf.constant(given if data.array is None else data.array[given])
 
     samples = tf.TensorSpec([None, model.config.n_features], model.dtype)
 
@@ -126,8 +133,7 @@ def fit(
             for given, *noisy in data.epoch(epoch):
                 n_samples += len(given)
                 with tf.device(model.device):
-                    batch = tf.constant(given) if resident is None else tf.gather(resident, given)
-                    traced(batch, *map(tf.constant, noisy))
+                    traced(batch_of(given), *map(tf.constant, noisy))
             model.product_dtype = None
             names = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
             row = dict(zip(names, (sums / n_samples).numpy().tolist(), strict=True))
