@@ -83,7 +83,7 @@ format: $(ENV) ## mend what ruff can mend by itself
 notebooks: $(ENV) ## write notebooks/*.ipynb anew from book/*.md
 	$(PY) scripts/export_notebooks.py
 
-experiments: $(ENV) ## run what takes longer than a page, about twenty minutes (EXPERIMENTS="name ..." for some)
+experiments: $(ENV) ## run what takes longer than a page, about an hour and a half (EXPERIMENTS="name ..." for some)
 	$(PY) -m experiments $(EXPERIMENTS)
 
 bench: $(ENV) ## measure time and memory (the times are this machine's)
