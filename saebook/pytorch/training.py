@@ -178,13 +178,14 @@ def _in_batches(
     function: Callable[[torch.Tensor], torch.Tensor],
     model: SparseAutoencoder,
     x: Array,
+    n_columns: int,
     batch_size: int,
 ) -> Array:
-    parts = [
-        function(torch.as_tensor(x[start : start + batch_size], device=model.device)).cpu().numpy()
-        for start in range(0, len(x), batch_size)
-    ]
-    return np.concatenate(parts)
+    out = np.empty((len(x), n_columns), model.dtype)
+    for start in range(0, len(x), batch_size):
+        rows = slice(start, start + batch_size)
+        out[rows] = function(torch.as_tensor(x[rows], device=model.device)).cpu()
+    return out
 
 
 def encode(model: SparseAutoencoder, x: ArrayLike, batch_size: int = 8192) -> Array:
@@ -204,11 +205,11 @@ def encode(model: SparseAutoencoder, x: ArrayLike, batch_size: int = 8192) -> Ar
     """
     check_batch_size(batch_size)
     x = check_samples(model.config, x, "x", model.dtype)
-    return _in_batches(model.encode, model, x, batch_size)
+    return _in_batches(model.encode, model, x, model.config.n_latents, batch_size)
 
 
 def reconstruct(model: SparseAutoencoder, x: ArrayLike, batch_size: int = 8192) -> Array:
     """Reconstructions of samples, as a NumPy array ``(n_samples, n_features)``; see `encode`."""
     check_batch_size(batch_size)
     x = check_samples(model.config, x, "x", model.dtype)
-    return _in_batches(model, model, x, batch_size)
+    return _in_batches(model, model, x, model.config.n_features, batch_size)

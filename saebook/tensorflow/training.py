@@ -188,14 +188,15 @@ def _in_batches(
     function: Callable[[tf.Tensor], tf.Tensor],
     model: SparseAutoencoder,
     x: Array,
+    n_columns: int,
     batch_size: int,
 ) -> Array:
-    with tf.device(model.device):
-        parts = [
-            function(tf.convert_to_tensor(x[start : start + batch_size])).numpy()
-            for start in range(0, len(x), batch_size)
-        ]
-    return np.concatenate(parts)
+    out = np.empty((len(x), n_columns), model.dtype)
+    for start in range(0, len(x), batch_size):
+        rows = slice(start, start + batch_size)
+        with tf.device(model.device):
+            out[rows] = function(tf.convert_to_tensor(x[rows]))
+    return out
 
 
 def encode(model: SparseAutoencoder, x: ArrayLike, batch_size: int = 8192) -> Array:
@@ -215,11 +216,11 @@ def encode(model: SparseAutoencoder, x: ArrayLike, batch_size: int = 8192) -> Ar
     """
     check_batch_size(batch_size)
     x = check_samples(model.config, x, "x", model.dtype)
-    return _in_batches(model.encode, model, x, batch_size)
+    return _in_batches(model.encode, model, x, model.config.n_latents, batch_size)
 
 
 def reconstruct(model: SparseAutoencoder, x: ArrayLike, batch_size: int = 8192) -> Array:
     """Reconstructions of samples, as a NumPy array ``(n_samples, n_features)``; see `encode`."""
     check_batch_size(batch_size)
     x = check_samples(model.config, x, "x", model.dtype)
-    return _in_batches(model, model, x, batch_size)
+    return _in_batches(model, model, x, model.config.n_features, batch_size)
