@@ -65,15 +65,6 @@ def config_of(kind, width, setting):
     return SAEConfig(784, width, "linear", "linear", sparsity=TopK(setting), tied=True)
 
 
-def start_from_images(config, x, seed):
-    """Parameters of a tied model whose units begin as training images, less the mean image."""
-    mean = x.mean(axis=0)
-    rows = np.random.default_rng(seed).choice(len(x), config.n_latents, replace=False)
-    W = (x[rows] - mean).T
-    W *= (1.0 if config.unit_norm else 0.5) / np.linalg.norm(W, axis=0)
-    return {"W_enc": W, "b_enc": -mean @ W, "b_dec": mean}
-
-
 def train(kind, width, setting, seed, x, framework="torch"):
     """Read-out description and parameters of a trained model."""
     if framework == "torch":
@@ -84,7 +75,7 @@ def train(kind, width, setting, seed, x, framework="torch"):
     config = config_of(kind, width, setting)
     model = SparseAutoencoder(config, seed=seed, device="cpu")
     if config.tied:
-        model.from_numpy(start_from_images(config, x, seed))
+        model.from_numpy(reference.init_from_samples(config, x, seed))
     for stage, (epochs, share) in enumerate(SCHEDULE):
         rate = KINDS[kind]["learning_rate"] * share
         order = len(SCHEDULE) * seed + stage
