@@ -1,6 +1,7 @@
 """Figures that a page needs more than once. Each carries a description for those who do not see it.
 
 A function returns a matplotlib figure whose description is ``figure.alt``; `show` displays both.
+`table` is for numbers that are to be read rather than seen.
 """
 
 import io
@@ -68,6 +69,35 @@ def show(figure: Figure, alt: str | None = None) -> None:
         metadata={"image/png": {"alt": alt, "width": round(100 * figure.get_figwidth())}},
         raw=True,
     )
+
+
+def table(header: Sequence[object], *rows: Sequence[object]) -> Any:
+    """A table in Markdown, which pages and notebooks draw alike.
+
+    Parameters
+    ----------
+    header : sequence
+        The heads of the columns.
+    *rows : sequence
+        The cells of each row, as many as there are heads.
+
+    Returns
+    -------
+    IPython.display.Markdown
+
+    Raises
+    ------
+    ValueError
+        If a row has more or fewer cells than the header.
+    """
+    from IPython.display import Markdown
+
+    if lengths := {len(row) for row in rows} - {len(header)}:
+        raise ValueError(
+            f"rows must have {len(header)} cells, as the header has, got {sorted(lengths)}."
+        )
+    lines = [header, ["---"] * len(header), *rows]
+    return Markdown("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines))
 
 
 def _in_notebook() -> bool:

@@ -98,3 +98,12 @@ def test_the_style_is_the_books_alone():
     before = dict(plt.rcParams)
     plots.subplots()
     assert dict(plt.rcParams) == before
+
+
+def test_a_table_is_markdown_with_a_cell_for_every_head():
+    found = plots.table(["a", "b"], ["x", 1], ["y", 2.5]).data
+    assert found.splitlines() == ["| a | b |", "| --- | --- |", "| x | 1 |", "| y | 2.5 |"]
+    with pytest.raises(
+        ValueError, match=r"rows must have 2 cells, as the header has, got \[1, 3\]"
+    ):
+        plots.table(["a", "b"], [1], [1, 2], [1, 2, 3])
