@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from saebook import KL, L1, SAEConfig, TrainConfig, parity
+from saebook import KL, L1, SAEConfig, TopK, TrainConfig, parity
 
 pytestmark = pytest.mark.gpu
 CONFIGS = [
     SAEConfig(12, 8, sparsity=KL(rho=0.1, beta=0.1)),
     SAEConfig(12, 8, "relu", "linear", sparsity=L1(0.01), tied=True, unit_norm=True),
+    SAEConfig(12, 8, "linear", "linear", sparsity=TopK(3), tied=True),
 ]
 TRAINING = TrainConfig(epochs=20, batch_size=32)
 
