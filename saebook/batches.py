@@ -33,6 +33,8 @@ class Batches:
         The samples, if they are in memory.
     noisy_too : bool
         Whether batches come with a corrupted copy.
+    n_steps : int or None
+        Batches of all epochs together; not known of an iterable.
     """
 
     x: Any
@@ -66,6 +68,13 @@ class Batches:
             check_array(config, x, "x")
         elif not self.streamed:
             self.array = check_samples(config, self.x, "x", dtype)
+        batches = None if self.streamed else -(-len(self.x) // train_config.batch_size)
+        self.n_steps = None if batches is None else train_config.epochs * batches
+        if train_config.decay_steps and self.n_steps is None:
+            raise ValueError(
+                "decay_steps must be 0 when x is an iterable, whose number of steps is not known, "
+                f"got {train_config.decay_steps}."
+            )
         self.noisy_too, self.noisy = corruption is not None, None
         if corruption is not None and not callable(corruption):
             if self.array is None:

@@ -12,6 +12,7 @@ from saebook import weights
 from saebook._types import Array, Model, Params, StrPath
 from saebook.batches import Batches
 from saebook.config import TrainConfig
+from saebook.reference import KEPT
 
 
 class Optimizer(Protocol):
@@ -90,12 +91,18 @@ class Checkpoint(State):
             "x_val": None if x_val is None else [*x_val.shape, _checksum([x_val])],
             "corruption": _name(data.corruption) if data.noisy is None else _checksum([data.noisy]),
         }
-        del self.training["epochs"]  # more of them may be asked for later
+        if not train_config.decay_steps:
+            del self.training["epochs"]  # more of them may be asked for later
         if self.path.exists():
             self._take_up(model, *weights.read_all(self.path)[1:])
 
     def _take_up(self, model: Model, params: Params, adam: Params, notes: Any) -> None:
-        moments = {f"adam.{key}.{name}": p.shape for key in "mv" for name, p in params.items()}
+        moments = {
+            f"adam.{key}.{name}": p.shape
+            for key in "mv"
+            for name, p in params.items()
+            if name not in KEPT
+        }
         shapes = {name: value.shape for name, value in adam.items()}
         finite = all(np.isfinite(value).all() for value in adam.values())
         if not (_sound(notes) and shapes == {"adam.t": ()} | moments and finite):

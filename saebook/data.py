@@ -125,6 +125,69 @@ def fashion_mnist(flat: bool = True, dtype: str = "float32") -> Split:
     return _split(_bundled("fashion_mnist.npz", FASHION_MNIST_SHA256), 2_000, flat, dtype)
 
 
+class Planted(NamedTuple):
+    """Samples made of known features.
+
+    Attributes
+    ----------
+    x : ndarray of float32 (n_samples, n_features)
+        ``z @ atoms``.
+    z : ndarray of float32 (n_samples, n_atoms)
+        How much of each atom is in a sample; 0 for most.
+    atoms : ndarray of float32 (n_atoms, n_features)
+        The planted directions, of norm 1.
+    """
+
+    x: Array
+    z: Array
+    atoms: Array
+
+
+def planted_features(
+    n_samples: int = 20_000,
+    n_features: int = 128,
+    n_atoms: int = 512,
+    active: tuple[int, int] = (5, 8),
+    seed: int = 0,
+) -> Planted:
+    """Samples that are sums of a few of many random directions, more than there are dimensions.
+
+    Each sample holds from ``active[0]`` to ``active[1]`` atoms, all counts and all atoms equally
+    often, each times a number between 0.5 and 1.5.
+
+    Parameters
+    ----------
+    n_samples, n_features, n_atoms : int >= 1
+    active : (int, int)
+        Fewest and most atoms of a sample, from 1 to `n_atoms`.
+    seed : int >= 0
+        Seed of a local generator.
+
+    Returns
+    -------
+    Planted
+
+    Raises
+    ------
+    ValueError
+        If a number is not allowed.
+    """
+    for name, value in (("n_samples", n_samples), ("n_features", n_features), ("n_atoms", n_atoms)):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+    if not 1 <= active[0] <= active[1] <= n_atoms:
+        raise ValueError(f"active must rise within 1 to {n_atoms}, the atoms, got {active!r}.")
+    rng = np.random.default_rng(seed)
+    atoms = rng.normal(size=(n_atoms, n_features))
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    count = rng.integers(active[0], active[1], size=n_samples, endpoint=True)
+    # The atoms with the smallest of as many random numbers are a random choice of them.
+    rank = rng.random((n_samples, n_atoms), dtype=np.float32).argsort(axis=1).argsort(axis=1)
+    z = np.where(rank < count[:, None], rng.uniform(0.5, 1.5, (n_samples, n_atoms)), 0)
+    z, atoms = z.astype(np.float32), atoms.astype(np.float32)
+    return Planted(z @ atoms, z, atoms)
+
+
 def results(name: str) -> dict[str, Any]:
     """What ``make experiments`` found: numbers of runs too long for a page, with their settings.
 

@@ -154,6 +154,59 @@ def _length(z: Array, axis: int) -> int:
     return z.shape[axis]
 
 
+def max_cosines(rows: ArrayLike, others: ArrayLike) -> Array:
+    """For each row, the largest cosine with any of the other rows.
+
+    Its mean, "mean max cosine similarity" (Sharkey et al. 2022), says how well `others` cover
+    `rows`: with planted features first it is what was found of them, with the dictionary first how
+    much of the dictionary is real. In few dimensions random rows score far above 0, too.
+
+    Parameters
+    ----------
+    rows : array (n_rows, n_features)
+    others : array (n_others, n_features)
+
+    Returns
+    -------
+    ndarray (n_rows,)
+    """
+    return _cosines(rows, others).max(axis=1)
+
+
+def matched_cosines(rows: ArrayLike, others: ArrayLike) -> Array:
+    """Cosines of the rows paired one to one, so that their sum is the largest possible.
+
+    No row may serve twice, as it may in `max_cosines`. The pairs are found by SciPy's solver of the
+    assignment problem (the Hungarian method).
+
+    Parameters
+    ----------
+    rows : array (n_rows, n_features)
+    others : array (n_others, n_features)
+
+    Returns
+    -------
+    ndarray (min(n_rows, n_others),)
+    """
+    from scipy.optimize import linear_sum_assignment  # comes with scikit-learn
+
+    cosines = _cosines(rows, others)
+    return cosines[linear_sum_assignment(cosines, maximize=True)]
+
+
+def _cosines(rows: ArrayLike, others: ArrayLike) -> Array:
+    rows, others = _matrix(rows, "rows"), _matrix(others, "others")
+    if rows.shape[1] != others.shape[1]:
+        raise ValueError(
+            f"others must have as many columns as rows, {rows.shape[1]}, got {others.shape[1]}."
+        )
+    tiny = np.finfo(np.float64).tiny  # a row of zeros has cosine 0 with everything
+    unit, unit_others = (
+        a / np.maximum(np.linalg.norm(a, axis=1, keepdims=True), tiny) for a in (rows, others)
+    )
+    return unit @ unit_others.T
+
+
 def psnr(x: ArrayLike, x_hat: ArrayLike) -> float:
     """Peak signal-to-noise ratio of images in [0, 1], in decibels: the mean over the images.
 

@@ -21,7 +21,18 @@ import numpy as np
 
 from saebook import reference
 from saebook._types import Array, ArrayLike
-from saebook.config import KL, L1, SAEConfig, TopK, TrainConfig
+from saebook.config import (
+    KL,
+    L1,
+    AuxK,
+    BatchTopK,
+    Gated,
+    JumpReLU,
+    SAEConfig,
+    Sparsity,
+    TopK,
+    TrainConfig,
+)
 
 FRAMEWORKS = ("pytorch", "tensorflow")
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
@@ -40,8 +51,16 @@ def start(config: SAEConfig) -> dict[str, Array]:
     """The ledger's initial parameters: half of `reference.init_params`, and a half to lean to."""
     params = reference.init_params(config, seed=2)
     params["W_enc"] = 0.5 * params["W_enc"] + 0.3 * (2 * _halves(N_LATENTS) - 1).T
-    if isinstance(config.sparsity, TopK):
+    if isinstance(config.sparsity, TopK | BatchTopK):
         params["b_enc"][: N_LATENTS // 2] = 2.0
+        if isinstance(config.sparsity, BatchTopK):
+            params["threshold"] += 1 + 2.45  # learned, and clear of the samples on both sides
+        if config.sparsity.aux:  # the others are dead, and as far apart
+            params["b_enc"][N_LATENTS // 2 :] = 0.9, -0.3, 0.2, -2.2
+            params["silent"][N_LATENTS // 2 :] = config.sparsity.aux.dead_after
+    if isinstance(config.sparsity, JumpReLU):  # all within the window; the last latent above it
+        params["b_enc"] += 0.5
+        params["b_enc"][-1] += 5.0
     return reference.normalize_decoder(config, params) if config.unit_norm else params
 
 
@@ -51,20 +70,60 @@ def _halves(n: int) -> Array:
     return ((rows % 3 == 0) == (features < N_FEATURES // 2)).astype(float)
 
 
+AUX = AuxK(k=2, weight=0.5, dead_after=N_SAMPLES)
+CLASSIC = (None, L1(0.1), KL(rho=0.1, beta=0.5), TopK(2))
+MODERN: tuple[tuple[Sparsity, str], ...] = (
+    (TopK(2, AUX), "relu"),
+    (TopK(2, AUX), "linear"),
+    (BatchTopK(2), "relu"),
+    (BatchTopK(2, AUX), "relu"),
+    (JumpReLU(0.1, bandwidth=5.2, threshold=0.3), "relu"),
+    (Gated(0.1), "relu"),
+)
+
+
 def configs() -> list[SAEConfig]:
-    """Every allowed combination of the options, as a list of `SAEConfig`."""
-    kinds = (None, L1(0.1), KL(rho=0.1, beta=0.5), TopK(2))
+    """The combinations of options that are compared, as a list of `SAEConfig`.
+
+    All that are allowed of the classic kinds and options; and, with the decoder free, of unit norm
+    and tied, each kind since 2024 without and with a pre-bias and nested groups, and the classic
+    kinds with these.
+    """
     outputs = (("linear", "squared_error"), ("sigmoid", "squared_error"), ("sigmoid", "bce"))
-    return [
+    classic = [
         SAEConfig(
             N_FEATURES, N_LATENTS, activation, output, error, kind, tied, unit_norm, weight_decay
         )
         for kind, activation, (output, error), tied, unit_norm, weight_decay in product(
-            kinds, ("sigmoid", "relu", "linear"), outputs, (False, True), (False, True), (0.0, 0.01)
+            CLASSIC,
+            ("sigmoid", "relu", "linear"),
+            outputs,
+            (False, True),
+            (False, True),
+            (0.0, 0.01),
         )
         if (activation == "sigmoid" or not isinstance(kind, KL))
         and (activation != "sigmoid" or not isinstance(kind, TopK))
     ]
+    modern = [
+        SAEConfig(
+            N_FEATURES,
+            N_LATENTS,
+            activation,
+            "linear",
+            sparsity=kind,
+            tied=tied,
+            unit_norm=unit_norm,
+            pre_bias=pre_bias,
+            groups=groups,
+        )
+        for (kind, activation), (tied, unit_norm), (pre_bias, groups) in product(
+            (*MODERN, (KL(rho=0.1, beta=0.5), "sigmoid"), (L1(0.1), "relu"), (TopK(2), "relu")),
+            ((False, False), (False, True), (True, False)),
+            ((False, None), (True, (2, 1, 5))),
+        )
+    ]
+    return [*classic, *(config for config in modern if config not in classic)]
 
 
 def relative_difference(a: ArrayLike, b: ArrayLike) -> float:
@@ -128,7 +187,7 @@ def _compare(
     return {name: _worst(found[name], expected[name]) for name in found}
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
 def _expected(config: SAEConfig, train_config: TrainConfig | None) -> dict[str, Any]:
     x, params = samples(), start(config)
     return {

@@ -23,7 +23,7 @@ def parameter_shapes(config: SAEConfig) -> dict[str, tuple[int, ...]]:
     -------
     dict of str to tuple
         ``W_enc (n_features, n_latents)``, ``b_enc (n_latents,)``, ``W_dec (n_latents, n_features)``
-        unless tied, ``b_dec (n_features,)``, in this order.
+        unless tied, ``b_dec (n_features,)``, and then what the kind of sparsity has of its own.
     """
     shapes: dict[str, tuple[int, ...]] = {
         "W_enc": (config.n_features, config.n_latents),
@@ -33,13 +33,28 @@ def parameter_shapes(config: SAEConfig) -> dict[str, tuple[int, ...]]:
     }
     if config.tied:
         del shapes["W_dec"]
-    return shapes
+    own = own_params(config.sparsity, config)
+    return shapes | {name: value.shape for name, value in own.items()}
+
+
+@singledispatch
+def own_params(sparsity: Sparsity | None, config: SAEConfig) -> dict[str, Array]:
+    """Parameters that a kind of sparsity has of its own, as they start; those of `KEPT` included.
+
+    A kind that has some registers here.
+    """
+    return {}
+
+
+# Parameters that no gradient moves: what a model has counted, or averaged, while it was trained.
+KEPT = ("threshold", "silent")
 
 
 def init_params(config: SAEConfig, seed: int = 0) -> dict[str, Array]:
     """Initial parameters: Glorot uniform weights (Glorot & Bengio 2010), zero biases.
 
-    Made here once, in NumPy, so that both frameworks start from the same numbers.
+    What a kind of sparsity has of its own starts as `own_params` says. All is made here once, in
+    NumPy, so that both frameworks start from the same numbers.
 
     Parameters
     ----------
@@ -56,7 +71,7 @@ def init_params(config: SAEConfig, seed: int = 0) -> dict[str, Array]:
     params = {
         name: rng.uniform(-limit, limit, shape) if name in ("W_enc", "W_dec") else np.zeros(shape)
         for name, shape in parameter_shapes(config).items()
-    }
+    } | own_params(config.sparsity, config)
     return normalize_decoder(config, params) if config.unit_norm else params
 
 
@@ -106,8 +121,64 @@ def init_from_samples(
     W_enc = (x[rows] - mean).T
     length = np.linalg.norm(W_enc, axis=0)
     W_enc *= (1.0 if config.unit_norm else norm) / np.where(length > 0, length, 1)
-    params = {"W_enc": W_enc, "b_enc": -mean @ W_enc, "W_dec": W_enc.T.copy(), "b_dec": mean}
+    return _tied_start(config, W_enc, mean)
+
+
+def init_tied(config: SAEConfig, x: ArrayLike, seed: int = 0) -> dict[str, Array]:
+    """Initial parameters of Gao et al. (2024), appendix A: random directions, a transposed encoder.
+
+    The dictionary's rows are random and of norm 1, the encoder is their transpose, ``b_dec`` is the
+    geometric median of the samples, and the encoder's bias answers to ``x - b_dec``.
+
+    Parameters
+    ----------
+    config : SAEConfig
+        With a linear output, as ``b_dec`` is a sample's place.
+    x : array (n_samples, n_features)
+        Training samples; a few thousand are enough.
+    seed : int >= 0
+        Seed of a local generator that draws the directions.
+
+    Returns
+    -------
+    dict of str to ndarray
+        For ``model.from_numpy``.
+
+    Raises
+    ------
+    ValueError
+        If the output is not linear, or `x` has the wrong shape.
+    """
+    x = np.asarray(x)
+    if config.output != "linear":
+        raise ValueError(f"config must have output='linear' to begin so, got {config.output!r}.")
+    if x.ndim != 2 or x.shape[1] != config.n_features or len(x) == 0:
+        raise ValueError(f"x must have shape (n_samples >= 1, {config.n_features}), got {x.shape}.")
+    W_enc = np.random.default_rng(seed).normal(size=(config.n_features, config.n_latents))
+    return _tied_start(config, W_enc / np.linalg.norm(W_enc, axis=0), geometric_median(x))
+
+
+def _tied_start(config: SAEConfig, W_enc: Array, b_dec: Array) -> dict[str, Array]:
+    b_enc = np.zeros(config.n_latents) if config.pre_bias else -b_dec @ W_enc
+    params = {"W_enc": W_enc, "b_enc": b_enc, "W_dec": W_enc.T.copy(), "b_dec": b_dec}
+    params |= own_params(config.sparsity, config)
     return {name: params[name] for name in parameter_shapes(config)}
+
+
+def geometric_median(x: Array, n_iterations: int = 100) -> Array:
+    """The point ``(n_features,)`` with the smallest mean distance from the samples ``x``.
+
+    Unlike the mean it is not dragged away by a few far samples. Weiszfeld's iteration: a mean
+    weighted by the inverse of the distances, until it stands still.
+    """
+    median = x.mean(axis=0, dtype=np.float64)
+    for _ in range(n_iterations):
+        distance = np.linalg.norm(x - median, axis=1)
+        weight = 1 / np.maximum(distance, 1e-12)
+        before, median = median, weight @ x / weight.sum()
+        if np.allclose(median, before, rtol=0, atol=1e-9):
+            break
+    return median
 
 
 def epoch_order(n_samples: int, seed: int, epoch: int) -> Array:
@@ -147,7 +218,7 @@ def sigmoid(a: Array) -> Array:
 
 
 # Each entry: the function of the pre-activation, and its derivative written in the output.
-_FUNCTIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+FUNCTIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
     "sigmoid": (sigmoid, lambda z: z * (1 - z)),
     "relu": (lambda a: np.maximum(a, 0), lambda z: (z > 0).astype(z.dtype)),
     "linear": (lambda a: a, np.ones_like),
@@ -155,19 +226,34 @@ _FUNCTIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]]
 
 
 @singledispatch
-def code(sparsity: Sparsity | None, config: SAEConfig, a: Array) -> Array:
-    """Code of a pre-activation. A kind of sparsity that makes its own code registers here."""
-    return _FUNCTIONS[config.activation][0](a)
+def code(
+    sparsity: Sparsity | None, config: SAEConfig, params: Params, a: Array, training: bool
+) -> Array:
+    """Code of a pre-activation. A kind of sparsity that makes its own code registers here.
+
+    `training` says whether the samples are a batch to learn from, for kinds that then look at all
+    of it.
+    """
+    return FUNCTIONS[config.activation][0](a)
 
 
 @singledispatch
-def code_gradient(sparsity: Sparsity | None, config: SAEConfig, a: Array, d_z: Array) -> Array:
-    """Gradient with respect to the pre-activation ``a``, from that with respect to the code."""
-    function, slope = _FUNCTIONS[config.activation]
-    return d_z * slope(function(a))
+def code_gradient(
+    sparsity: Sparsity | None, config: SAEConfig, params: Params, a: Array, d_z: Array
+) -> dict[str, Array]:
+    """Gradients through `code` in training, from that with respect to the code ``z``.
+
+    Returns
+    -------
+    dict of str to ndarray
+        With respect to the pre-activation, ``a (n_samples, n_latents)``, and to each parameter that
+        `code` reads.
+    """
+    function, slope = FUNCTIONS[config.activation]
+    return {"a": d_z * slope(function(a))}
 
 
-def _largest(a: Array, k: int) -> Array:
+def largest(a: Array, k: int) -> Array:
     """Whether an entry is among the `k` largest of its row; the first of equals goes first."""
     mask = np.zeros(a.shape, dtype=bool)
     np.put_along_axis(mask, np.argsort(-a, axis=1, kind="stable")[:, :k], True, axis=1)
@@ -175,24 +261,25 @@ def _largest(a: Array, k: int) -> Array:
 
 
 @code.register
-def _(sparsity: TopK, config: SAEConfig, a: Array) -> Array:
-    return np.where(_largest(a, sparsity.k), _FUNCTIONS[config.activation][0](a), 0)
+def _(sparsity: TopK, config: SAEConfig, params: Params, a: Array, training: bool) -> Array:
+    return np.where(largest(a, sparsity.k), FUNCTIONS[config.activation][0](a), 0)
 
 
 @code_gradient.register
-def _(sparsity: TopK, config: SAEConfig, a: Array, d_z: Array) -> Array:
-    function, slope = _FUNCTIONS[config.activation]
-    return np.where(_largest(a, sparsity.k), d_z * slope(function(a)), 0)
+def _(sparsity: TopK, config: SAEConfig, params: Params, a: Array, d_z: Array) -> dict[str, Array]:
+    function, slope = FUNCTIONS[config.activation]
+    return {"a": np.where(largest(a, sparsity.k), d_z * slope(function(a)), 0)}
 
 
-def preactivation(params: Params, x: Array) -> Array:
+def preactivation(config: SAEConfig, params: Params, x: Array) -> Array:
     """Encoder pre-activation ``a (n_samples, n_latents)`` of the samples."""
-    return x @ params["W_enc"] + params["b_enc"]
+    seen = x - params["b_dec"] if config.pre_bias else x
+    return seen @ params["W_enc"] + params["b_enc"]
 
 
 def encode(config: SAEConfig, params: Params, x: Array) -> Array:
     """Code ``z (n_samples, n_latents)`` of the samples ``x (n_samples, n_features)``."""
-    return code(config.sparsity, config, preactivation(params, x))
+    return code(config.sparsity, config, params, preactivation(config, params, x), training=False)
 
 
 def decode_logits(config: SAEConfig, params: Params, z: Array) -> Array:
@@ -200,9 +287,14 @@ def decode_logits(config: SAEConfig, params: Params, z: Array) -> Array:
     return z @ dictionary(config, params) + params["b_dec"]
 
 
+def prefixes(config: SAEConfig) -> list[int]:
+    """How many latents each reconstruction of a Matryoshka dictionary is made of; else all."""
+    return np.cumsum(config.groups or (config.n_latents,)).tolist()
+
+
 def decode(config: SAEConfig, params: Params, z: Array) -> Array:
     """Reconstruction ``x_hat (n_samples, n_features)`` of the codes."""
-    return _FUNCTIONS[config.output][0](decode_logits(config, params, z))
+    return FUNCTIONS[config.output][0](decode_logits(config, params, z))
 
 
 def clipped_rho_hat(z: Array) -> Array:
@@ -217,7 +309,7 @@ def clipped_rho_hat(z: Array) -> Array:
 
 @singledispatch
 def penalty(sparsity: Sparsity | None, z: Array) -> float:
-    """Sparsity term of the loss for codes ``z (n_samples, n_latents)``, a scalar."""
+    """Penalty on codes ``z (n_samples, n_latents)``, a scalar, of a kind that has one."""
     raise TypeError(f"sparsity must be a kind of sparsity or None, got {sparsity!r}.")
 
 
@@ -228,14 +320,12 @@ def penalty_gradient(sparsity: Sparsity | None, z: Array) -> Array:
 
 
 @penalty.register(type(None))
-@penalty.register(TopK)
-def _(sparsity: TopK | None, z: Array) -> float:
+def _(sparsity: None, z: Array) -> float:
     return z.dtype.type(0)
 
 
 @penalty_gradient.register(type(None))
-@penalty_gradient.register(TopK)
-def _(sparsity: TopK | None, z: Array) -> Array:
+def _(sparsity: None, z: Array) -> Array:
     return np.zeros_like(z)
 
 
@@ -263,19 +353,62 @@ def _(sparsity: KL, z: Array) -> Array:
     return sparsity.beta * np.broadcast_to(d_rho_hat / len(z), z.shape)
 
 
+@singledispatch
+def sparsity_loss(
+    sparsity: Sparsity | None,
+    config: SAEConfig,
+    params: Params,
+    x: Array,
+    a: Array,
+    z: Array,
+    strength: float,
+) -> float:
+    """All that a kind of sparsity adds to the loss: its penalty times `strength`.
+
+    A kind that adds something that depends on more than the code registers here.
+    """
+    return strength * penalty(sparsity, z)
+
+
+@singledispatch
+def sparsity_gradient(
+    sparsity: Sparsity | None,
+    config: SAEConfig,
+    params: Params,
+    x: Array,
+    a: Array,
+    z: Array,
+    strength: float,
+) -> dict[str, Array]:
+    """Gradients of `sparsity_loss` with respect to ``z``, ``a`` and parameters, as far as any."""
+    return {"z": strength * penalty_gradient(sparsity, z)}
+
+
+@singledispatch
+def update_kept(
+    sparsity: Sparsity | None, config: SAEConfig, params: Params, a: Array, z: Array
+) -> dict[str, Array]:
+    """The parameters of `KEPT` after a step on a batch, those that change."""
+    return {}
+
+
 def reconstruction_loss(config: SAEConfig, o: Array, x: Array) -> float:
     """Mean over samples of the error summed over features; ``o`` is the decoder pre-activation."""
     if config.reconstruction == "bce":
         error = np.maximum(o, 0) - o * x + np.log1p(np.exp(-np.abs(o)))
     else:
-        error = (_FUNCTIONS[config.output][0](o) - x) ** 2
+        error = (FUNCTIONS[config.output][0](o) - x) ** 2
     return error.sum(axis=1).mean()
 
 
 def loss_terms(
-    config: SAEConfig, params: Params, x: Array, noisy: Array | None = None
+    config: SAEConfig,
+    params: Params,
+    x: Array,
+    noisy: Array | None = None,
+    strength: float = 1.0,
 ) -> dict[str, float]:
-    """Every term of the loss and their sum.
+    """Every term of the loss of a training batch, and their sum.
 
     Parameters
     ----------
@@ -285,16 +418,23 @@ def loss_terms(
         The samples to rebuild.
     noisy : array (n_samples, n_features), optional
         What the encoder sees instead of ``x``: a denoising autoencoder (Vincent et al. 2008).
+    strength : float
+        Share of the sparsity penalty's weight that counts.
 
     Returns
     -------
     dict of str to float
         ``reconstruction``, ``sparsity``, ``weight_decay`` and their sum ``loss``.
     """
-    z = encode(config, params, x if noisy is None else noisy)
+    a = preactivation(config, params, x if noisy is None else noisy)
+    z = code(config.sparsity, config, params, a, training=True)
+    D = dictionary(config, params)
     terms = {
-        "reconstruction": reconstruction_loss(config, decode_logits(config, params, z), x),
-        "sparsity": penalty(config.sparsity, z),
+        "reconstruction": sum(
+            reconstruction_loss(config, z[:, :m] @ D[:m] + params["b_dec"], x)
+            for m in prefixes(config)
+        ),
+        "sparsity": sparsity_loss(config.sparsity, config, params, x, a, z, strength),
         "weight_decay": config.weight_decay
         * sum((params[name] ** 2).sum() for name in ("W_enc", "W_dec") if name in params),
     }
@@ -302,35 +442,47 @@ def loss_terms(
 
 
 def gradients(
-    config: SAEConfig, params: Params, x: Array, noisy: Array | None = None
+    config: SAEConfig,
+    params: Params,
+    x: Array,
+    noisy: Array | None = None,
+    strength: float = 1.0,
 ) -> dict[str, Array]:
-    """Gradient of the loss with respect to every parameter, by back-propagation.
+    """Gradient of the loss with respect to every trained parameter, by back-propagation.
 
     The derivation is in the theory chapter. Arguments are those of `loss_terms`; returns a dict
-    with the keys and shapes of `params`.
+    with the keys and shapes of `params`, those of `KEPT` apart.
     """
     n, x_in = len(x), x if noisy is None else noisy
-    a = preactivation(params, x_in)
-    z = code(config.sparsity, config, a)
-    x_hat = decode(config, params, z)
-    if config.reconstruction == "bce":
-        d_o = (x_hat - x) / n  # the sigmoid's slope cancels against the logarithm's
-    else:
-        d_o = 2 * (x_hat - x) / n * _FUNCTIONS[config.output][1](x_hat)
-    d_z = d_o @ dictionary(config, params).T + penalty_gradient(config.sparsity, z)
-    d_a = code_gradient(config.sparsity, config, a, d_z)
-    grads = {
-        "W_enc": x_in.T @ d_a,
-        "b_enc": d_a.sum(axis=0),
-        "W_dec": z.T @ d_o,
-        "b_dec": d_o.sum(axis=0),
-    }
+    a = preactivation(config, params, x_in)
+    z = code(config.sparsity, config, params, a, training=True)
+    D = dictionary(config, params)
+    d_z, d_D, d_b_dec = np.zeros_like(z), np.zeros_like(D), np.zeros_like(params["b_dec"])
+    for m in prefixes(config):
+        x_hat = FUNCTIONS[config.output][0](z[:, :m] @ D[:m] + params["b_dec"])
+        if config.reconstruction == "bce":
+            d_o = (x_hat - x) / n  # the sigmoid's slope cancels against the logarithm's
+        else:
+            d_o = 2 * (x_hat - x) / n * FUNCTIONS[config.output][1](x_hat)
+        d_z[:, :m] += d_o @ D[:m].T
+        d_D[:m] += z[:, :m].T @ d_o
+        d_b_dec += d_o.sum(axis=0)
+    added = sparsity_gradient(config.sparsity, config, params, x, a, z, strength)
+    d_z += added.pop("z", 0)
+    through = code_gradient(config.sparsity, config, params, a, d_z)
+    d_a = through.pop("a") + added.pop("a", 0)
+    seen = x_in - params["b_dec"] if config.pre_bias else x_in
+    if config.pre_bias:
+        d_b_dec -= params["W_enc"] @ d_a.sum(axis=0)
+    grads = {"W_enc": seen.T @ d_a, "b_enc": d_a.sum(axis=0), "W_dec": d_D, "b_dec": d_b_dec}
+    for name, gradient in (*added.items(), *through.items()):
+        grads[name] = grads.get(name, 0) + gradient
     if config.tied:
         grads["W_enc"] += grads.pop("W_dec").T
     for name in ("W_enc", "W_dec"):
         if name in grads:
             grads[name] += 2 * config.weight_decay * params[name]
-    return grads
+    return {name: grads[name] for name in params if name not in KEPT}
 
 
 class Adam:
@@ -345,15 +497,18 @@ class Adam:
         self.m = {name: np.zeros_like(value) for name, value in params.items()}
         self.v = {name: np.zeros_like(value) for name, value in params.items()}
 
-    def step(self, params: Params, grads: Params) -> dict[str, Array]:
-        """Return the parameters after one update."""
-        c, self.t, updated = self.config, self.t + 1, {}
+    def step(
+        self, params: Params, grads: Params, learning_rate: float | None = None
+    ) -> dict[str, Array]:
+        """Return the parameters after one update, by default at the configured learning rate."""
+        c, self.t, updated = self.config, self.t + 1, dict(params)
+        rate = c.learning_rate if learning_rate is None else learning_rate
         for name, g in grads.items():
             self.m[name] = c.beta_1 * self.m[name] + (1 - c.beta_1) * g
             self.v[name] = c.beta_2 * self.v[name] + (1 - c.beta_2) * g**2
             m_hat = self.m[name] / (1 - c.beta_1**self.t)
             v_hat = self.v[name] / (1 - c.beta_2**self.t)
-            updated[name] = params[name] - c.learning_rate * m_hat / (np.sqrt(v_hat) + c.epsilon)
+            updated[name] = params[name] - rate * m_hat / (np.sqrt(v_hat) + c.epsilon)
         return updated
 
 
@@ -369,13 +524,20 @@ def fit(
     A corruption, a function of a batch and a generator, makes what the encoder sees of each batch.
     """
     optimizer, x = Adam(params, train_config), np.asarray(x, dtype=np.float64)
+    n_steps = train_config.epochs * -(-len(x) // train_config.batch_size)
     for epoch in range(train_config.epochs):
         order = epoch_order(len(x), train_config.seed, epoch)
         noise = noise_generator(train_config.seed, epoch)
         for start in range(0, len(x), train_config.batch_size):
             batch = x[order[start : start + train_config.batch_size]]
             noisy = None if corruption is None else corruption(batch, noise)
-            params = optimizer.step(params, gradients(config, params, batch, noisy))
+            rate = train_config.learning_rate_at(optimizer.t, n_steps)
+            strength = train_config.strength_at(optimizer.t)
+            a = preactivation(config, params, batch if noisy is None else noisy)
+            z = code(config.sparsity, config, params, a, training=True)
+            kept = update_kept(config.sparsity, config, params, a, z)
+            grads = gradients(config, params, batch, noisy, strength)
+            params = {**optimizer.step(params, grads, rate), **kept}
             if config.unit_norm:
                 params = normalize_decoder(config, params)
     return dict(params)

@@ -17,10 +17,10 @@ from safetensors.numpy import save as to_bytes
 
 from saebook._types import Array, Model, Params, StrPath
 from saebook.checks import check_params
-from saebook.config import SAEConfig, Sparsity
+from saebook.config import AuxK, SAEConfig, Sparsity
 from saebook.reference import parameter_shapes
 
-VERSION = 1
+VERSION = 2
 BACKENDS = ("pytorch", "tensorflow")
 DTYPES = {"F32": "float32", "F64": "float64"}
 
@@ -131,8 +131,10 @@ def _read_open(path: Path, file: Any) -> tuple[SAEConfig, dict[str, Array], dict
         raise ValueError(f"{path} must be a file of saebook, got one without its header.")
     try:
         header = _fields(("version", "config", "training"), json.loads(header), "header")
-        if header["version"] != VERSION:
-            raise ValueError(f"version must be {VERSION}, got {header['version']!r}")
+        if header["version"] == 1:
+            header["config"] = _since_version_1(header["config"])
+        elif header["version"] != VERSION:
+            raise ValueError(f"version must be 1 or {VERSION}, got {header['version']!r}")
         config, notes = config_from_dict(header["config"]), header["training"]
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must describe a model that is allowed, got: {error}") from None
@@ -166,9 +168,20 @@ def _read_open(path: Path, file: Any) -> tuple[SAEConfig, dict[str, Array], dict
 def config_to_dict(config: SAEConfig) -> dict[str, Any]:
     """A description as a dict for JSON; the kind of sparsity is named by its class."""
     settings = dataclasses.asdict(config)
+    settings["groups"] = config.groups and list(config.groups)  # JSON has no tuples
     if config.sparsity is not None:
         settings["sparsity"] = {"kind": type(config.sparsity).__name__, **settings["sparsity"]}
     return settings
+
+
+def _since_version_1(config: Any) -> Any:
+    """The description in a file of version 1, with what later versions added to it."""
+    if not isinstance(config, dict):
+        return config
+    config = {**config, "pre_bias": False, "groups": None}
+    if isinstance(config.get("sparsity"), dict) and config["sparsity"].get("kind") == "TopK":
+        config["sparsity"] = {**config["sparsity"], "aux": None}
+    return config
 
 
 def config_from_dict(settings: Any) -> SAEConfig:
@@ -189,7 +202,10 @@ def config_from_dict(settings: Any) -> SAEConfig:
                 f"sparsity must be of a kind among {', '.join(sorted(kinds))}, got {sparsity!r}."
             )
         rest = {key: value for key, value in sparsity.items() if key != "kind"}
-        settings["sparsity"] = kinds[name](**_fields(_names(kinds[name]), rest, f"sparsity {name}"))
+        rest = _fields(_names(kinds[name]), rest, f"sparsity {name}")
+        if rest.get("aux") is not None:
+            rest["aux"] = AuxK(**_fields(_names(AuxK), rest["aux"], "aux"))
+        settings["sparsity"] = kinds[name](**rest)
     return SAEConfig(**settings)
 
 

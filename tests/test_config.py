@@ -5,7 +5,17 @@ import dataclasses
 import numpy as np
 import pytest
 
-from saebook import KL, L1, SAEConfig, TopK, TrainConfig
+from saebook import (
+    KL,
+    L1,
+    AuxK,
+    BatchTopK,
+    Gated,
+    JumpReLU,
+    SAEConfig,
+    TopK,
+    TrainConfig,
+)
 from saebook.config import Sparsity
 from saebook.corruption import GaussianNoise, Masking, SaltAndPepper
 
@@ -16,6 +26,16 @@ REFUSED = [
     (KL, "beta", "a finite number of at least 0", [-1, NAN, INF, "1", None]),
     (L1, "weight", "a finite number of at least 0", [-1e-9, NAN, INF, "1", [1]]),
     (TopK, "k", "an integer of at least 1", [0, -1, 2.0, "3", None, True]),
+    (TopK, "aux", "None or AuxK(k, ...)", [64, AuxK, KL()]),
+    (BatchTopK, "k", "an integer of at least 1", [0, 2.0, None, True]),
+    (BatchTopK, "aux", "None or AuxK(k, ...)", [64, AuxK]),
+    (AuxK, "k", "an integer of at least 1", [0, 2.0, None]),
+    (AuxK, "weight", "a finite number of at least 0", [-1, NAN, None]),
+    (AuxK, "dead_after", "an integer of at least 1", [0, 1.5, None]),
+    (JumpReLU, "weight", "a finite number of at least 0", [-1, INF, None]),
+    (JumpReLU, "bandwidth", "a finite number above 0", [0, -0.1, NAN, None]),
+    (JumpReLU, "threshold", "a finite number above 0", [0, -0.1, NAN, None]),
+    (Gated, "weight", "a finite number of at least 0", [-1, NAN, None]),
     (
         GaussianNoise,
         "sigma",
@@ -33,6 +53,13 @@ REFUSED = [
     (SAEConfig, "tied", "True or False", [1, None, "yes", np.True_]),
     (SAEConfig, "unit_norm", "True or False", [0, None]),
     (SAEConfig, "weight_decay", "a finite number of at least 0", [-1, NAN, None, True]),
+    (SAEConfig, "pre_bias", "True or False", [1, None]),
+    (
+        SAEConfig,
+        "groups",
+        "None or positive integers that add up to n_latents, which is 3",
+        [(1, 1), (2, 2), (0, 3), (4, -1), (1.0, 2), (), 3, "12", (True, 2)],
+    ),
     (SAEConfig, "sparsity", "None or a kind of sparsity", ["KL", KL, 0.1, Sparsity()]),
     (TrainConfig, "epochs", "an integer of at least 1", [0, 1.5, None, True]),
     (TrainConfig, "batch_size", "an integer of at least 1", [0, 1.5, None]),
@@ -41,6 +68,9 @@ REFUSED = [
     (TrainConfig, "beta_1", "a number from 0 to below 1", [1, -0.1, NAN]),
     (TrainConfig, "beta_2", "a number from 0 to below 1", [1, None]),
     (TrainConfig, "seed", "an integer of at least 0", [-1, 0.5, None]),
+    (TrainConfig, "warmup_steps", "an integer of at least 0", [-1, 0.5, None]),
+    (TrainConfig, "decay_steps", "an integer of at least 0", [-1, 0.5, None]),
+    (TrainConfig, "sparsity_warmup_steps", "an integer of at least 0", [-1, 0.5, None]),
     (TrainConfig, "mixed_precision", "True or False", [1, "bf16"]),
 ]
 REQUIRED = {SAEConfig: {"n_features": 4, "n_latents": 3}}
@@ -68,6 +98,28 @@ def test_topk_needs_latents_enough_and_codes_that_can_be_0():
         SAEConfig(4, 3, activation="relu", sparsity=TopK(4))
     with pytest.raises(ValueError, match=r"SAEConfig\.activation must be 'relu' or 'linear' when"):
         SAEConfig(4, 3, sparsity=TopK(2))
+
+
+@pytest.mark.parametrize(
+    ("sparsity", "options", "message"),
+    [
+        (BatchTopK(4), {}, r"BatchTopK\.k must be at most n_latents, which is 3, got 4"),
+        (BatchTopK(2), {"activation": "linear"}, r"activation must be 'relu' when .* BatchTopK"),
+        (TopK(2, AuxK(4)), {}, r"AuxK\.k must be at most n_latents, which is 3, got 4"),
+        (TopK(2, AuxK(2)), {"output": "sigmoid"}, r"output must be 'linear' when aux is AuxK"),
+        (JumpReLU(), {"activation": "sigmoid"}, r"activation must be 'relu' when .* JumpReLU"),
+        (Gated(), {"activation": "linear"}, r"activation must be 'relu' when .* Gated"),
+        (Gated(), {"output": "sigmoid"}, r"output must be 'linear' when .* Gated"),
+    ],
+)
+def test_what_the_modern_kinds_need(sparsity, options, message):
+    with pytest.raises(ValueError, match=message):
+        SAEConfig(4, 3, sparsity=sparsity, **{"activation": "relu", "output": "linear"} | options)
+
+
+def test_groups_may_be_a_list_and_are_a_value_all_the_same():
+    assert SAEConfig(4, 3, groups=[1, 2]) == SAEConfig(4, 3, groups=(1, 2))
+    assert hash(SAEConfig(4, 3, groups=[1, 2])) == hash(SAEConfig(4, 3, groups=(1, 2)))
 
 
 @pytest.mark.parametrize("activation", ["relu", "linear"])

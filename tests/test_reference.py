@@ -5,13 +5,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from saebook import KL, L1, SAEConfig, TopK, TrainConfig, parity, reference
+from saebook import KL, L1, Gated, JumpReLU, SAEConfig, TopK, TrainConfig, parity, reference
+
+# Where a step or a stopped gradient is at work the loss is not what is differentiated: test_modern.
+FROZEN = (JumpReLU, Gated)
 
 
 def central_differences(config, params, x, noisy=None, step=1e-5):
     """Gradient of the loss by moving one parameter at a time."""
     grads = {}
     for name, value in params.items():
+        if name in reference.KEPT:
+            continue
         grads[name] = np.zeros_like(value)
         for index in np.ndindex(value.shape):
             losses = []
@@ -24,9 +29,12 @@ def central_differences(config, params, x, noisy=None, step=1e-5):
     return grads
 
 
-@pytest.mark.parametrize("config", parity.configs(), ids=str)
+@pytest.mark.parametrize(
+    "config", [c for c in parity.configs() if type(c.sparsity) not in FROZEN], ids=str
+)
 def test_gradients_agree_with_central_differences(config):
-    config = dataclasses.replace(config, n_features=5, n_latents=4)
+    groups = config.groups and (1, 3)
+    config = dataclasses.replace(config, n_features=5, n_latents=4, groups=groups)
     rng = np.random.default_rng(3)
     params = {
         k: v + 0.1 * rng.normal(size=v.shape) for k, v in reference.init_params(config, 4).items()
@@ -34,8 +42,8 @@ def test_gradients_agree_with_central_differences(config):
     x = rng.random((6, 5))
     found = reference.gradients(config, params, x)
     expected = central_differences(config, params, x)
-    assert list(found) == list(params)
-    for name in params:
+    assert list(found) == list(expected)
+    for name in found:
         assert parity.relative_difference(found[name], expected[name]) < 1e-8, name
 
 
@@ -95,10 +103,10 @@ def test_topk_keeps_the_largest_and_of_equals_the_first():
     config = SAEConfig(5, 5, activation="linear", sparsity=TopK(2))
     a = np.array([[1.0, 3, 2, 3, 3], [-1, -2, -3, -4, -5], [0, 0, 0, 0, 0]])
     expected = [[0, 3, 0, 3, 0], [-1, -2, 0, 0, 0], [0, 0, 0, 0, 0]]
-    np.testing.assert_array_equal(reference.code(config.sparsity, config, a), expected)
+    np.testing.assert_array_equal(reference.code(config.sparsity, config, {}, a, True), expected)
     relu = dataclasses.replace(config, activation="relu")
-    np.testing.assert_array_equal(reference.code(relu.sparsity, relu, a)[1], 0)
-    slopes = reference.code_gradient(config.sparsity, config, a, np.ones_like(a))
+    np.testing.assert_array_equal(reference.code(relu.sparsity, relu, {}, a, True)[1], 0)
+    slopes = reference.code_gradient(config.sparsity, config, {}, a, np.ones_like(a))["a"]
     np.testing.assert_array_equal(slopes[2], [1, 1, 0, 0, 0])
 
 
@@ -174,7 +182,9 @@ def test_latents_that_begin_at_samples(tied, unit_norm):
     cosines = (W_dec / np.linalg.norm(W_dec, axis=1, keepdims=True)) @ unit.T
     np.testing.assert_allclose(cosines.max(axis=1), 1)  # each latent is a sample,
     assert len(np.unique(cosines.argmax(axis=1))) == 20  # and no two are the same one
-    np.testing.assert_allclose(reference.preactivation(params, x), centred @ W_dec.T, atol=1e-12)
+    np.testing.assert_allclose(
+        reference.preactivation(config, params, x), centred @ W_dec.T, atol=1e-12
+    )
     again = reference.init_from_samples(config, x, seed=1, norm=0.3)
     assert all(np.array_equal(again[name], params[name]) for name in params)
 

@@ -9,6 +9,7 @@ except ModuleNotFoundError as error:
         "saebook.pytorch needs PyTorch, which is not installed: pip install 'saebook[torch]'."
     ) from error
 
+from saebook.pytorch import modern  # noqa: F401  (its kinds register themselves)
 from saebook.pytorch.losses import gradients, loss_terms
 from saebook.pytorch.model import SparseAutoencoder
 from saebook.pytorch.training import encode, evaluate, fit, reconstruct

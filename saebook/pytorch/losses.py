@@ -7,19 +7,18 @@ import torch
 import torch.nn.functional as F
 
 from saebook._types import Array
-from saebook.config import KL, L1, Sparsity, TopK
-from saebook.pytorch.model import SparseAutoencoder
+from saebook.config import KL, L1, Sparsity
+from saebook.pytorch.model import ACTIVATIONS, SparseAutoencoder
 
 
 @singledispatch
 def penalty(sparsity: Sparsity | None, z: torch.Tensor) -> torch.Tensor:
-    """Sparsity term of the loss for codes ``z (n_samples, n_latents)``, a scalar."""
+    """Penalty on codes ``z (n_samples, n_latents)``, a scalar, of a kind that has one."""
     raise TypeError(f"sparsity must be a kind of sparsity or None, got {sparsity!r}.")
 
 
 @penalty.register(type(None))
-@penalty.register(TopK)
-def _(sparsity: TopK | None, z: torch.Tensor) -> torch.Tensor:
+def _(sparsity: None, z: torch.Tensor) -> torch.Tensor:
     return torch.zeros((), dtype=z.dtype, device=z.device)
 
 
@@ -36,45 +35,75 @@ def _(sparsity: KL, z: torch.Tensor) -> torch.Tensor:
     return sparsity.beta * torch.sum(kl)
 
 
+@singledispatch
+def sparsity_loss(
+    sparsity: Sparsity | None,
+    model: SparseAutoencoder,
+    x: torch.Tensor,
+    a: torch.Tensor,
+    z: torch.Tensor,
+    strength: Any,
+) -> torch.Tensor:
+    """All that a kind of sparsity adds to the loss: its penalty times `strength`, a scalar.
+
+    A kind that adds something that depends on more than the code registers here.
+    """
+    return strength * penalty(sparsity, z)
+
+
 def reconstruction_loss(model: SparseAutoencoder, z: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Mean over samples of the error of decoding ``z``, summed over features, a scalar."""
-    if model.config.reconstruction == "bce":
-        logits = model.decode_logits(z)
-        error = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
-    else:
-        error = (model.decode(z) - x) ** 2
-    return torch.mean(torch.sum(error, dim=1))
+    """Mean over samples of the error of decoding ``z``, summed over features, a scalar.
+
+    For a Matryoshka dictionary the sum of these, over the reconstructions from all its prefixes.
+    """
+    total: Any = 0
+    for logits in model.nested_logits(z):
+        if model.config.reconstruction == "bce":
+            error = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
+        else:
+            error = (ACTIVATIONS[model.config.output](logits) - x) ** 2
+        total += torch.mean(torch.sum(error, dim=1))
+    return total
 
 
 def loss_terms(
-    model: SparseAutoencoder, x: torch.Tensor, z: torch.Tensor | None = None
+    model: SparseAutoencoder,
+    x: torch.Tensor,
+    a: torch.Tensor | None = None,
+    z: torch.Tensor | None = None,
+    strength: Any = 1.0,
 ) -> dict[str, torch.Tensor]:
-    """Every term of the loss and their sum, for one batch.
+    """Every term of the loss of a training batch, and their sum.
 
     Parameters
     ----------
     model : SparseAutoencoder
     x : tensor (n_samples, n_features)
-    z : tensor (n_samples, n_latents), optional
-        Code of ``x``, if it is computed already.
+        The samples to rebuild.
+    a, z : tensor (n_samples, n_latents), optional
+        Pre-activation and code, if they are computed already, or are those of something else than
+        ``x``; by default those of ``x`` in training.
+    strength : float or scalar tensor
+        Share of the sparsity penalty's weight that counts.
 
     Returns
     -------
     dict of str to scalar tensor
         ``reconstruction``, ``sparsity``, ``weight_decay`` and their sum ``loss``.
     """
-    z = model.encode(x) if z is None else z
+    a = model.preactivation(x) if a is None else a
+    z = model.code(a, training=True) if z is None else z
     weights = [model.W_enc] if model.config.tied else [model.W_enc, model.W_dec]
     terms: dict[str, Any] = {
         "reconstruction": reconstruction_loss(model, z, x),
-        "sparsity": penalty(model.config.sparsity, z),
+        "sparsity": sparsity_loss(model.config.sparsity, model, x, a, z, strength),
         "weight_decay": model.config.weight_decay * sum(torch.sum(w**2) for w in weights),
     }
     return {**terms, "loss": sum(terms.values())}
 
 
 def gradients(model: SparseAutoencoder, x: torch.Tensor) -> dict[str, Array]:
-    """Gradient of the loss with respect to every parameter, for one batch, in NumPy.
+    """Gradient of the loss with respect to every trained parameter, for one batch, in NumPy.
 
     Parameters
     ----------
@@ -84,7 +113,8 @@ def gradients(model: SparseAutoencoder, x: torch.Tensor) -> dict[str, Array]:
     Returns
     -------
     dict of str to ndarray
-        Names, order and shapes are those of `SparseAutoencoder.to_numpy`.
+        Names, order and shapes are those of `SparseAutoencoder.to_numpy`, without what no gradient
+        moves (`saebook.reference.KEPT`).
     """
     variables = dict(model.named_parameters())
     found = torch.autograd.grad(loss_terms(model, x)["loss"], list(variables.values()))

@@ -9,9 +9,9 @@ from torch import nn
 from saebook._types import Array, ArrayLike, Self
 from saebook.checks import check_params, check_width
 from saebook.config import SAEConfig, Sparsity, TopK
-from saebook.reference import init_params
+from saebook.reference import KEPT, init_params, parameter_shapes
 
-_ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "sigmoid": torch.sigmoid,
     "relu": torch.relu,
     "linear": lambda a: a,
@@ -51,19 +51,32 @@ def pick_device(device: str = "auto") -> torch.device:
 
 
 @singledispatch
-def code(sparsity: Sparsity | None, config: SAEConfig, a: torch.Tensor) -> torch.Tensor:
+def code(
+    sparsity: Sparsity | None, model: "SparseAutoencoder", a: torch.Tensor, training: bool
+) -> torch.Tensor:
     """Code of a pre-activation. A kind of sparsity that makes its own code registers here."""
-    return _ACTIVATIONS[config.activation](a)
+    return ACTIVATIONS[model.config.activation](a)
 
 
-@code.register
-def _(sparsity: TopK, config: SAEConfig, a: torch.Tensor) -> torch.Tensor:
+@singledispatch
+def update_kept(
+    sparsity: Sparsity | None, model: "SparseAutoencoder", a: torch.Tensor, z: torch.Tensor
+) -> None:
+    """Update what a kind keeps count of, in place, after a step. One that does registers here."""
+
+
+def largest(a: torch.Tensor, k: int) -> torch.Tensor:
+    """Whether an entry is among the `k` largest of its row; the first of equals goes first."""
     # Which of equal entries a framework's own top-k takes is not defined: the first ones, here.
-    smallest = torch.topk(a, sparsity.k, dim=1).values[:, -1:]
+    smallest = torch.topk(a, k, dim=1).values[:, -1:]
     above, equal = a > smallest, a == smallest
-    room = sparsity.k - torch.sum(above, dim=1, keepdim=True)
-    kept = above | (equal & (torch.cumsum(equal, dim=1) <= room))
-    return torch.where(kept, _ACTIVATIONS[config.activation](a), 0)
+    room = k - torch.sum(above, dim=1, keepdim=True)
+    return above | (equal & (torch.cumsum(equal, dim=1) <= room))
+
+
+@code.register(TopK)
+def _(sparsity: TopK, model: "SparseAutoencoder", a: torch.Tensor, training: bool) -> torch.Tensor:
+    return torch.where(largest(a, sparsity.k), ACTIVATIONS[model.config.activation](a), 0)
 
 
 class SparseAutoencoder(nn.Module):
@@ -83,7 +96,9 @@ class SparseAutoencoder(nn.Module):
     ----------
     W_enc, b_enc, W_dec, b_dec : torch.nn.Parameter
         Shapes ``(n_features, n_latents)``, ``(n_latents,)``, ``(n_latents, n_features)``,
-        ``(n_features,)``. A tied model has no ``W_dec``; read `dictionary`.
+        ``(n_features,)``. A tied model has no ``W_dec``; read `dictionary`. Some kinds of sparsity
+        have more: ``log_threshold``, ``r_mag``, ``b_mag``, and ``threshold`` and ``silent``, which
+        training counts and no gradient moves.
 
     Raises
     ------
@@ -95,6 +110,11 @@ class SparseAutoencoder(nn.Module):
     b_enc: nn.Parameter
     W_dec: nn.Parameter
     b_dec: nn.Parameter
+    log_threshold: nn.Parameter
+    r_mag: nn.Parameter
+    b_mag: nn.Parameter
+    threshold: torch.Tensor
+    silent: torch.Tensor
     product_dtype: torch.dtype | None
 
     def __init__(
@@ -110,7 +130,10 @@ class SparseAutoencoder(nn.Module):
         self.product_dtype = None  # dtype of matrix products, if not the parameters' own
         for name, value in init_params(config, seed).items():
             tensor = torch.tensor(value, dtype=getattr(torch, dtype), device=place)
-            self.register_parameter(name, nn.Parameter(tensor))
+            if name in KEPT:
+                self.register_buffer(name, tensor)
+            else:
+                self.register_parameter(name, nn.Parameter(tensor))
 
     @property
     def dtype(self) -> str:
@@ -133,20 +156,46 @@ class SparseAutoencoder(nn.Module):
         product = x.to(self.product_dtype) @ weight.to(self.product_dtype)
         return product.to(bias.dtype) + bias
 
+    def preactivation(self, x: torch.Tensor) -> torch.Tensor:
+        """Encoder pre-activation ``a (n_samples, n_latents)`` of ``x (n_samples, n_features)``."""
+        check_width(x, self.config.n_features, "x")
+        # Folded into the bias, the pre-bias costs a vector and not a copy of the batch.
+        bias = self.b_enc - self.b_dec @ self.W_enc if self.config.pre_bias else self.b_enc
+        return self._affine(x, self.W_enc, bias)
+
+    def code(self, a: torch.Tensor, training: bool = False) -> torch.Tensor:
+        """Code ``z (n_samples, n_latents)`` of a pre-activation.
+
+        `training` says whether the samples are a batch to learn from, for kinds of sparsity that
+        then look at all of it.
+        """
+        return code(self.config.sparsity, self, a, training)
+
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Code ``z (n_samples, n_latents)`` of a tensor ``x (n_samples, n_features)``."""
-        check_width(x, self.config.n_features, "x")
-        a = self._affine(x, self.W_enc, self.b_enc)
-        return code(self.config.sparsity, self.config, a)
+        return self.code(self.preactivation(x))
 
     def decode_logits(self, z: torch.Tensor) -> torch.Tensor:
         """Decoder pre-activation ``(n_samples, n_features)`` of a code."""
         check_width(z, self.config.n_latents, "z")
         return self._affine(z, self.dictionary, self.b_dec)
 
+    def nested_logits(self, z: torch.Tensor) -> list[torch.Tensor]:
+        """Decoder pre-activations from the first group of latents, the first two, ... and all."""
+        if self.config.groups is None:
+            return [self.decode_logits(z)]
+        groups, found = list(self.config.groups), []
+        logits: torch.Tensor = self.b_dec
+        for part, rows in zip(
+            torch.split(z, groups, dim=1), torch.split(self.dictionary, groups), strict=True
+        ):
+            logits = self._affine(part, rows, logits)
+            found.append(logits)
+        return found
+
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Reconstruction ``x_hat (n_samples, n_features)`` of a code."""
-        return _ACTIVATIONS[self.config.output](self.decode_logits(z))
+        return ACTIVATIONS[self.config.output](self.decode_logits(z))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Reconstruction ``x_hat`` of a tensor ``x``, both ``(n_samples, n_features)``."""
@@ -161,7 +210,8 @@ class SparseAutoencoder(nn.Module):
 
     def to_numpy(self) -> dict[str, Array]:
         """Copy of the parameters: dict of name to NumPy array, in the reference's order."""
-        return {name: p.detach().cpu().numpy().copy() for name, p in self.named_parameters()}
+        found = {name: getattr(self, name).detach() for name in parameter_shapes(self.config)}
+        return {name: value.cpu().numpy().copy() for name, value in found.items()}
 
     @torch.no_grad()
     def from_numpy(self, params: Mapping[str, ArrayLike]) -> Self:

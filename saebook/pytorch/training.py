@@ -21,7 +21,7 @@ from saebook.config import TrainConfig
 from saebook.metrics import dead_features, fvu, l0
 from saebook.pytorch.adam import Adam
 from saebook.pytorch.losses import loss_terms
-from saebook.pytorch.model import SparseAutoencoder
+from saebook.pytorch.model import SparseAutoencoder, update_kept
 
 
 def fit(
@@ -95,12 +95,17 @@ def fit(
     fired = torch.zeros(model.config.n_latents, dtype=torch.bool, device=model.device)
     sums = torch.zeros(5, dtype=model.b_dec.dtype, device=model.device)
 
-    def step(batch: torch.Tensor, noisy: torch.Tensor | None = None) -> None:
-        z = model.encode(batch if noisy is None else noisy)
-        terms = loss_terms(model, batch, z)
+    def step(
+        rate: float, strength: float, batch: torch.Tensor, noisy: torch.Tensor | None = None
+    ) -> None:
+        a = model.preactivation(batch if noisy is None else noisy)
+        z = model.code(a, training=True)
+        terms = loss_terms(model, batch, a, z, strength)
         optimizer.zero_grad()
         terms["loss"].backward()
+        optimizer.param_groups[0]["lr"] = rate
         optimizer.step()
+        update_kept(model.config.sparsity, model, a, z)
         if model.config.unit_norm:
             model.normalize_decoder()
         with torch.no_grad():
@@ -109,8 +114,10 @@ def fit(
             values = [*terms.values(), torch.sum(active) / len(batch)]
             sums.add_(torch.stack(values).detach(), alpha=len(batch))
 
+    n_steps = 0
     if state.adam:
         optimizer.from_numpy(state.adam)
+        n_steps = int(state.adam["t"])
     hide = None if progress is None else not progress
     try:
         epochs = range(state.epochs, train_config.epochs)
@@ -122,7 +129,9 @@ def fit(
             for given, *noisy in data.epoch(epoch):
                 n_samples += len(given)
                 batch = tensor(given) if resident is None else resident[tensor(given)]
-                step(batch, *map(tensor, noisy))
+                rate = train_config.learning_rate_at(n_steps, data.n_steps)
+                step(rate, train_config.strength_at(n_steps), batch, *map(tensor, noisy))
+                n_steps += 1
             model.product_dtype = None
             names = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
             row = dict(zip(names, (sums / n_samples).tolist(), strict=True))
@@ -164,8 +173,9 @@ def evaluate(
     x = check_samples(model.config, x, "x", model.dtype)
     seen = x if noisy is None else check_noisy(noisy, x)
     batch = torch.as_tensor(x, device=model.device)
-    z = model.encode(torch.as_tensor(seen, device=model.device))
-    row = {name: float(value) for name, value in loss_terms(model, batch, z).items()}
+    a = model.preactivation(torch.as_tensor(seen, device=model.device))
+    z = model.code(a)
+    row = {name: float(value) for name, value in loss_terms(model, batch, a, z).items()}
     codes, x_hat = z.cpu().numpy(), model.decode(z).cpu().numpy()
     row["l0"] = l0(codes, model.config.active_above)
     row["dead"] = int(dead_features(codes, model.config.active_above).sum())

@@ -30,7 +30,7 @@ class Adam:
         self.v = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
         self.config, self.t = train_config, tf.Variable(0.0, dtype=tf.float64)
 
-    def step(self, gradients: Sequence[tf.Tensor]) -> None:
+    def step(self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:
         """Update the variables in place."""
         c, t, dtype = self.config, self.t.assign_add(1.0), self.variables[0].dtype
         # The betas as the kernel sees them: rounding 0.999 to float32 moves 1 - 0.999 by 1e-5.
@@ -43,7 +43,7 @@ class Adam:
                 v=v.handle,
                 beta1_power=tf.zeros((), dtype),  # the corrections are in lr and epsilon
                 beta2_power=tf.zeros((), dtype),
-                lr=tf.cast(c.learning_rate * root / (1 - beta_1**t), dtype),
+                lr=tf.cast(learning_rate * root / (1 - beta_1**t), dtype),
                 beta1=tf.constant(c.beta_1, dtype),
                 beta2=tf.constant(c.beta_2, dtype),
                 epsilon=tf.cast(c.epsilon * root, dtype),

@@ -7,19 +7,18 @@ import numpy as np
 import tensorflow as tf
 
 from saebook._types import Array
-from saebook.config import KL, L1, Sparsity, TopK
-from saebook.tensorflow.model import SparseAutoencoder
+from saebook.config import KL, L1, Sparsity
+from saebook.tensorflow.model import ACTIVATIONS, SparseAutoencoder
 
 
 @singledispatch
 def penalty(sparsity: Sparsity | None, z: tf.Tensor) -> tf.Tensor:
-    """Sparsity term of the loss for codes ``z (n_samples, n_latents)``, a scalar."""
+    """Penalty on codes ``z (n_samples, n_latents)``, a scalar, of a kind that has one."""
     raise TypeError(f"sparsity must be a kind of sparsity or None, got {sparsity!r}.")
 
 
 @penalty.register(type(None))
-@penalty.register(TopK)
-def _(sparsity: TopK | None, z: tf.Tensor) -> tf.Tensor:
+def _(sparsity: None, z: tf.Tensor) -> tf.Tensor:
     return tf.zeros((), dtype=z.dtype)
 
 
@@ -36,45 +35,75 @@ def _(sparsity: KL, z: tf.Tensor) -> tf.Tensor:
     return sparsity.beta * tf.reduce_sum(kl)
 
 
+@singledispatch
+def sparsity_loss(
+    sparsity: Sparsity | None,
+    model: SparseAutoencoder,
+    x: tf.Tensor,
+    a: tf.Tensor,
+    z: tf.Tensor,
+    strength: Any,
+) -> tf.Tensor:
+    """All that a kind of sparsity adds to the loss: its penalty times `strength`, a scalar.
+
+    A kind that adds something that depends on more than the code registers here.
+    """
+    return strength * penalty(sparsity, z)
+
+
 def reconstruction_loss(model: SparseAutoencoder, z: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """Mean over samples of the error of decoding ``z``, summed over features, a scalar."""
-    if model.config.reconstruction == "bce":
-        logits = model.decode_logits(z)
-        error = tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=logits)
-    else:
-        error = (model.decode(z) - x) ** 2
-    return tf.reduce_mean(tf.reduce_sum(error, axis=1))
+    """Mean over samples of the error of decoding ``z``, summed over features, a scalar.
+
+    For a Matryoshka dictionary the sum of these, over the reconstructions from all its prefixes.
+    """
+    total: Any = 0
+    for logits in model.nested_logits(z):
+        if model.config.reconstruction == "bce":
+            error = tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=logits)
+        else:
+            error = (ACTIVATIONS[model.config.output](logits) - x) ** 2
+        total += tf.reduce_mean(tf.reduce_sum(error, axis=1))
+    return total
 
 
 def loss_terms(
-    model: SparseAutoencoder, x: tf.Tensor, z: tf.Tensor | None = None
+    model: SparseAutoencoder,
+    x: tf.Tensor,
+    a: tf.Tensor | None = None,
+    z: tf.Tensor | None = None,
+    strength: Any = 1.0,
 ) -> dict[str, tf.Tensor]:
-    """Every term of the loss and their sum, for one batch.
+    """Every term of the loss of a training batch, and their sum.
 
     Parameters
     ----------
     model : SparseAutoencoder
     x : tensor (n_samples, n_features)
-    z : tensor (n_samples, n_latents), optional
-        Code of ``x``, if it is computed already.
+        The samples to rebuild.
+    a, z : tensor (n_samples, n_latents), optional
+        Pre-activation and code, if they are computed already, or are those of something else than
+        ``x``; by default those of ``x`` in training.
+    strength : float or scalar tensor
+        Share of the sparsity penalty's weight that counts.
 
     Returns
     -------
     dict of str to scalar tensor
         ``reconstruction``, ``sparsity``, ``weight_decay`` and their sum ``loss``.
     """
-    z = model.encode(x) if z is None else z
+    a = model.preactivation(x) if a is None else a
+    z = model.code(a, training=True) if z is None else z
     weights = [model.W_enc] if model.config.tied else [model.W_enc, model.W_dec]
     terms: dict[str, Any] = {
         "reconstruction": reconstruction_loss(model, z, x),
-        "sparsity": penalty(model.config.sparsity, z),
+        "sparsity": sparsity_loss(model.config.sparsity, model, x, a, z, strength),
         "weight_decay": model.config.weight_decay * sum(tf.reduce_sum(w**2) for w in weights),
     }
     return {**terms, "loss": sum(terms.values())}
 
 
 def gradients(model: SparseAutoencoder, x: tf.Tensor) -> dict[str, Array]:
-    """Gradient of the loss with respect to every parameter, for one batch, in NumPy.
+    """Gradient of the loss with respect to every trained parameter, for one batch, in NumPy.
 
     Parameters
     ----------
@@ -84,7 +113,8 @@ def gradients(model: SparseAutoencoder, x: tf.Tensor) -> dict[str, Array]:
     Returns
     -------
     dict of str to ndarray
-        Names, order and shapes are those of `SparseAutoencoder.to_numpy`.
+        Names, order and shapes are those of `SparseAutoencoder.to_numpy`, without what no gradient
+        moves (`saebook.reference.KEPT`).
     """
     variables = {v.name: v for v in model.trainable_variables}
     with tf.GradientTape() as tape:

@@ -10,9 +10,9 @@ import tensorflow as tf
 from saebook._types import Array, ArrayLike, Self
 from saebook.checks import check_params, check_width
 from saebook.config import SAEConfig, Sparsity, TopK
-from saebook.reference import init_params
+from saebook.reference import KEPT, init_params, parameter_shapes
 
-_ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
+ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "sigmoid": tf.sigmoid,
     "relu": tf.nn.relu,
     "linear": lambda a: a,
@@ -45,19 +45,32 @@ def pick_device(device: str = "auto") -> str:
 
 
 @singledispatch
-def code(sparsity: Sparsity | None, config: SAEConfig, a: tf.Tensor) -> tf.Tensor:
+def code(
+    sparsity: Sparsity | None, model: "SparseAutoencoder", a: tf.Tensor, training: bool
+) -> tf.Tensor:
     """Code of a pre-activation. A kind of sparsity that makes its own code registers here."""
-    return _ACTIVATIONS[config.activation](a)
+    return ACTIVATIONS[model.config.activation](a)
 
 
-@code.register
-def _(sparsity: TopK, config: SAEConfig, a: tf.Tensor) -> tf.Tensor:
+@singledispatch
+def update_kept(
+    sparsity: Sparsity | None, model: "SparseAutoencoder", a: tf.Tensor, z: tf.Tensor
+) -> None:
+    """Update what a kind keeps count of, in place, after a step. One that does registers here."""
+
+
+def largest(a: tf.Tensor, k: int) -> tf.Tensor:
+    """Whether an entry is among the `k` largest of its row; the first of equals goes first."""
     # Which of equal entries a framework's own top-k takes is not defined: the first ones, here.
-    smallest = tf.math.top_k(a, sparsity.k).values[:, -1:]
+    smallest = tf.math.top_k(a, k).values[:, -1:]
     above, equal = a > smallest, a == smallest
-    room = sparsity.k - tf.reduce_sum(tf.cast(above, tf.int32), axis=1, keepdims=True)
-    kept = above | (equal & (tf.cumsum(tf.cast(equal, tf.int32), axis=1) <= room))
-    return tf.where(kept, _ACTIVATIONS[config.activation](a), 0)
+    room = k - tf.reduce_sum(tf.cast(above, tf.int32), axis=1, keepdims=True)
+    return above | (equal & (tf.cumsum(tf.cast(equal, tf.int32), axis=1) <= room))
+
+
+@code.register(TopK)
+def _(sparsity: TopK, model: "SparseAutoencoder", a: tf.Tensor, training: bool) -> tf.Tensor:
+    return tf.where(largest(a, sparsity.k), ACTIVATIONS[model.config.activation](a), 0)
 
 
 class SparseAutoencoder(keras.Model):
@@ -77,7 +90,9 @@ class SparseAutoencoder(keras.Model):
     ----------
     W_enc, b_enc, W_dec, b_dec : keras.Variable
         Shapes ``(n_features, n_latents)``, ``(n_latents,)``, ``(n_latents, n_features)``,
-        ``(n_features,)``. A tied model has no ``W_dec``; read `dictionary`.
+        ``(n_features,)``. A tied model has no ``W_dec``; read `dictionary`. Some kinds of sparsity
+        have more: ``log_threshold``, ``r_mag``, ``b_mag``, and ``threshold`` and ``silent``, which
+        training counts and no gradient moves.
 
     Raises
     ------
@@ -94,6 +109,11 @@ class SparseAutoencoder(keras.Model):
     b_enc: keras.Variable
     W_dec: keras.Variable
     b_dec: keras.Variable
+    log_threshold: keras.Variable
+    r_mag: keras.Variable
+    b_mag: keras.Variable
+    threshold: keras.Variable
+    silent: keras.Variable
     product_dtype: tf.DType | None
 
     def __init__(
@@ -108,7 +128,9 @@ class SparseAutoencoder(keras.Model):
         with tf.device(self.device):
             for name, value in init_params(config, seed).items():
                 # "zeros" because Keras's default draws its seed from Python's global random state
-                variable = self.add_weight(shape=value.shape, name=name, initializer="zeros")
+                variable = self.add_weight(
+                    shape=value.shape, name=name, initializer="zeros", trainable=name not in KEPT
+                )
                 variable.assign(value)
                 setattr(self, name, variable)
         self.built = True
@@ -124,21 +146,51 @@ class SparseAutoencoder(keras.Model):
         product = tf.matmul(tf.cast(x, self.product_dtype), tf.cast(weight, self.product_dtype))
         return tf.cast(product, bias.dtype) + bias
 
+    def preactivation(self, x: tf.Tensor) -> tf.Tensor:
+        """Encoder pre-activation ``a (n_samples, n_latents)`` of ``x (n_samples, n_features)``."""
+        check_width(x, self.config.n_features, "x")
+        # Folded into the bias, the pre-bias costs a vector and not a copy of the batch.
+        bias = (
+            self.b_enc - tf.linalg.matvec(self.W_enc, self.b_dec, transpose_a=True)
+            if self.config.pre_bias
+            else self.b_enc
+        )
+        return self._affine(x, self.W_enc, bias)
+
     @tf.autograph.experimental.do_not_convert  # AutoGraph cannot follow singledispatch, and warns
+    def code(self, a: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Code ``z (n_samples, n_latents)`` of a pre-activation.
+
+        `training` says whether the samples are a batch to learn from, for kinds of sparsity that
+        then look at all of it.
+        """
+        return code(self.config.sparsity, self, a, training)
+
     def encode(self, x: tf.Tensor) -> tf.Tensor:
         """Code ``z (n_samples, n_latents)`` of a tensor ``x (n_samples, n_features)``."""
-        check_width(x, self.config.n_features, "x")
-        a = self._affine(x, self.W_enc, self.b_enc)
-        return code(self.config.sparsity, self.config, a)
+        return self.code(self.preactivation(x))
 
     def decode_logits(self, z: tf.Tensor) -> tf.Tensor:
         """Decoder pre-activation ``(n_samples, n_features)`` of a code."""
         check_width(z, self.config.n_latents, "z")
         return self._affine(z, self.dictionary, self.b_dec)
 
+    def nested_logits(self, z: tf.Tensor) -> list[tf.Tensor]:
+        """Decoder pre-activations from the first group of latents, the first two, ... and all."""
+        if self.config.groups is None:
+            return [self.decode_logits(z)]
+        groups, found = list(self.config.groups), []
+        logits: tf.Tensor = self.b_dec
+        for part, rows in zip(
+            tf.split(z, groups, axis=1), tf.split(self.dictionary, groups), strict=True
+        ):
+            logits = self._affine(part, rows, logits)
+            found.append(logits)
+        return found
+
     def decode(self, z: tf.Tensor) -> tf.Tensor:
         """Reconstruction ``x_hat (n_samples, n_features)`` of a code."""
-        return _ACTIVATIONS[self.config.output](self.decode_logits(z))
+        return ACTIVATIONS[self.config.output](self.decode_logits(z))
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Reconstruction ``x_hat`` of a tensor ``x``, both ``(n_samples, n_features)``."""
@@ -152,7 +204,7 @@ class SparseAutoencoder(keras.Model):
 
     def to_numpy(self) -> dict[str, Array]:
         """Copy of the parameters: dict of name to NumPy array, in the reference's order."""
-        return {p.name: p.numpy().copy() for p in self.trainable_variables}
+        return {name: np.array(getattr(self, name)) for name in parameter_shapes(self.config)}
 
     def from_numpy(self, params: Mapping[str, ArrayLike]) -> Self:
         """Set the parameters from a dict of name to array, and return the model.

@@ -20,7 +20,7 @@ from saebook.config import TrainConfig
 from saebook.metrics import dead_features, fvu, l0
 from saebook.tensorflow.adam import Adam
 from saebook.tensorflow.losses import loss_terms
-from saebook.tensorflow.model import SparseAutoencoder
+from saebook.tensorflow.model import SparseAutoencoder, update_kept
 
 
 def fit(
@@ -102,15 +102,22 @@ def fit(
         return tf.constant(given if data.array is None else data.array[given])
 
     samples = tf.TensorSpec([None, model.config.n_features], model.dtype)
+    number = tf.TensorSpec([], tf.float64)
 
     # Without AutoGraph: there is no control flow to convert, and it cannot follow singledispatch.
-    @tf.function(input_signature=[samples] * (1 + data.noisy_too), autograph=False)
-    def step(batch: tf.Tensor, noisy: tf.Tensor | None = None) -> None:
+    @tf.function(
+        input_signature=[number, number] + [samples] * (1 + data.noisy_too), autograph=False
+    )
+    def step(
+        rate: tf.Tensor, strength: tf.Tensor, batch: tf.Tensor, noisy: tf.Tensor | None = None
+    ) -> None:
         with tf.device(model.device):
             with tf.GradientTape() as tape:
-                z = model.encode(batch if noisy is None else noisy)
-                terms = loss_terms(model, batch, z)
-            optimizer.step(tape.gradient(terms["loss"], model.trainable_variables))
+                a = model.preactivation(batch if noisy is None else noisy)
+                z = model.code(a, training=True)
+                terms = loss_terms(model, batch, a, z, tf.cast(strength, model.dtype))
+            optimizer.step(tape.gradient(terms["loss"], model.trainable_variables), rate)
+            update_kept(model.config.sparsity, model, a, z)
             if model.config.unit_norm:
                 model.normalize_decoder()
             n_rows = tf.cast(tf.shape(batch)[0], model.dtype)
@@ -119,8 +126,10 @@ def fit(
             values = [*terms.values(), tf.reduce_sum(tf.cast(active, model.dtype)) / n_rows]
             sums.assign_add(n_rows * tf.stack(values))
 
+    n_steps = 0
     if state.adam:
         optimizer.from_numpy(state.adam)
+        n_steps = int(state.adam["t"])
     hide = None if progress is None else not progress
     try:
         epochs = range(state.epochs, train_config.epochs)
@@ -132,8 +141,11 @@ def fit(
             traced = step.get_concrete_function()  # once; a call of `step` warns of every new trace
             for given, *noisy in data.epoch(epoch):
                 n_samples += len(given)
+                rate = tf.constant(train_config.learning_rate_at(n_steps, data.n_steps), tf.float64)
+                strength = tf.constant(train_config.strength_at(n_steps), tf.float64)
+                n_steps += 1
                 with tf.device(model.device):
-                    traced(batch_of(given), *map(tf.constant, noisy))
+                    traced(rate, strength, batch_of(given), *map(tf.constant, noisy))
             model.product_dtype = None
             names = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
             row = dict(zip(names, (sums / n_samples).numpy().tolist(), strict=True))
@@ -175,8 +187,9 @@ def evaluate(
     seen = x if noisy is None else check_noisy(noisy, x)
     with tf.device(model.device):
         batch = tf.convert_to_tensor(x)
-        z = model.encode(tf.convert_to_tensor(seen))
-        row = {name: float(value) for name, value in loss_terms(model, batch, z).items()}
+        a = model.preactivation(tf.convert_to_tensor(seen))
+        z = model.code(a)
+        row = {name: float(value) for name, value in loss_terms(model, batch, a, z).items()}
         codes, x_hat = z.numpy(), model.decode(z).numpy()
     row["l0"] = l0(codes, model.config.active_above)
     row["dead"] = int(dead_features(codes, model.config.active_above).sum())
