@@ -204,7 +204,9 @@ class SparseAutoencoder(keras.Model):
 
     def to_numpy(self) -> dict[str, Array]:
         """Copy of the parameters: dict of name to NumPy array, in the reference's order."""
-        return {name: np.array(getattr(self, name)) for name in parameter_shapes(self.config)}
+        return {
+            name: np.array(getattr(self, name).numpy()) for name in parameter_shapes(self.config)
+        }
 
     def from_numpy(self, params: Mapping[str, ArrayLike]) -> Self:
         """Set the parameters from a dict of name to array, and return the model.

@@ -236,4 +236,4 @@ def reconstruct(model: SparseAutoencoder, x: ArrayLike, batch_size: int = 8192) 
     """Reconstructions of samples, as a NumPy array ``(n_samples, n_features)``; see `encode`."""
     check_batch_size(batch_size)
     x = check_samples(model.config, x, "x", model.dtype)
-    return _in_batches(model, model, x, model.config.n_features, batch_size)
+    return _in_batches(model.call, model, x, model.config.n_features, batch_size)
