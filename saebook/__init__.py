@@ -17,7 +17,7 @@ from saebook.config import (
 )
 from saebook.data import fashion_mnist, mnist
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = [
     "KL",
     "L1",

@@ -48,7 +48,7 @@ _PARAMETERS = """
     ----------
     n_latents : int, default=64
         Width of the code.
-    sparsity : {{"auto"}}, KL, L1, TopK or None, default="auto"
+    sparsity : {{"auto"}}, a kind such as KL, L1 or BatchTopK, or None, default="auto"
         Kind of sparsity. "auto" keeps one latent in eight of each sample: ``TopK(n_latents / 8)``,
         rounded up. None is a plain autoencoder.
     activation : {{"relu", "linear", "sigmoid"}}, default="relu"

@@ -83,29 +83,33 @@ MODERN: tuple[tuple[Sparsity, str], ...] = (
 
 
 def configs() -> list[SAEConfig]:
-    """The combinations of options that are compared, as a list of `SAEConfig`.
+    """The configurations that are compared: `classic` ones and `modern` ones."""
+    return [*classic(), *modern()]
 
-    All that are allowed of the classic kinds and options; and, with the decoder free, of unit norm
-    and tied, each kind since 2024 without and with a pre-bias and nested groups, and the classic
-    kinds with these.
-    """
+
+def classic() -> list[SAEConfig]:
+    """All allowed combinations of the classic kinds of sparsity and the options they know."""
     outputs = (("linear", "squared_error"), ("sigmoid", "squared_error"), ("sigmoid", "bce"))
-    classic = [
+    switches = (False, True), (False, True), (0.0, 0.01)
+    return [
         SAEConfig(
             N_FEATURES, N_LATENTS, activation, output, error, kind, tied, unit_norm, weight_decay
         )
         for kind, activation, (output, error), tied, unit_norm, weight_decay in product(
-            CLASSIC,
-            ("sigmoid", "relu", "linear"),
-            outputs,
-            (False, True),
-            (False, True),
-            (0.0, 0.01),
+            CLASSIC, ("sigmoid", "relu", "linear"), outputs, *switches
         )
         if (activation == "sigmoid" or not isinstance(kind, KL))
         and (activation != "sigmoid" or not isinstance(kind, TopK))
     ]
-    modern = [
+
+
+def modern() -> list[SAEConfig]:
+    """Every kind since 2024, alone and with a pre-bias and nested groups; classic ones with these.
+
+    With the decoder free, of unit norm, and tied.
+    """
+    classic = (KL(rho=0.1, beta=0.5), "sigmoid"), (L1(0.1), "relu"), (TopK(2), "relu")
+    return [
         SAEConfig(
             N_FEATURES,
             N_LATENTS,
@@ -118,12 +122,12 @@ def configs() -> list[SAEConfig]:
             groups=groups,
         )
         for (kind, activation), (tied, unit_norm), (pre_bias, groups) in product(
-            (*MODERN, (KL(rho=0.1, beta=0.5), "sigmoid"), (L1(0.1), "relu"), (TopK(2), "relu")),
+            (*MODERN, *classic),
             ((False, False), (False, True), (True, False)),
             ((False, None), (True, (2, 1, 5))),
         )
+        if groups or (kind, activation) in MODERN
     ]
-    return [*classic, *(config for config in modern if config not in classic)]
 
 
 def relative_difference(a: ArrayLike, b: ArrayLike) -> float:

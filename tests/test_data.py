@@ -88,3 +88,33 @@ def test_a_damaged_file_is_refused():
 def test_another_dtype_is_refused(dtype):
     with pytest.raises(ValueError, match="dtype must be 'float32' or 'uint8', got"):
         mnist(dtype=dtype)
+
+
+def test_planted_features_are_what_they_say():
+    found = data.planted_features(2000, 16, 40, (2, 4), seed=1)
+    np.testing.assert_allclose(found.x, found.z @ found.atoms, rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(found.atoms, axis=1), 1, rtol=1e-6)
+    count = (found.z > 0).sum(axis=1)
+    assert {*count} == {2, 3, 4}
+    assert found.z[found.z > 0].min() >= 0.5
+    assert found.z.max() <= 1.5
+    share = (found.z > 0).mean(axis=0) * 40 / 3  # each atom in as many samples
+    assert 0.75 < share.min() < 1 < share.max() < 1.25
+    again = data.planted_features(2000, 16, 40, (2, 4), seed=1)
+    assert all(np.array_equal(a, b) for a, b in zip(found, again, strict=True))
+    assert not np.allclose(data.planted_features(9, 16, 40, (2, 4), 2).atoms, found.atoms)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_samples": 0}, "n_samples must be an integer of at least 1, got 0"),
+        ({"n_atoms": 2.0}, r"n_atoms must be an integer of at least 1, got 2\.0"),
+        ({"n_atoms": 6}, r"active must rise within 1 to 6, the atoms, got \(5, 8\)"),
+        ({"active": (0, 3)}, r"got \(0, 3\)"),
+        ({"active": (4, 3)}, r"got \(4, 3\)"),
+    ],
+)
+def test_what_cannot_be_planted(options, message):
+    with pytest.raises(ValueError, match=message):
+        data.planted_features(**options)

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from saebook import KL, L1, TopK, estimators
+from saebook import KL, L1, AuxK, BatchTopK, Gated, JumpReLU, TopK, estimators
 from saebook.corruption import GaussianNoise
 from saebook.estimators import SAEDenoiser, SAEOutlierDetector, SAETransformer
 
@@ -50,6 +50,17 @@ def test_codes_have_names_and_come_back(X):
     np.testing.assert_allclose(sae.score_samples(frame), errors, rtol=1e-10)
     assert sae.score(frame) == pytest.approx(errors.mean())
     assert sae.components_.shape == (16, 64)
+
+
+@pytest.mark.parametrize("kind", [BatchTopK(3, AuxK(2)), JumpReLU(0.1), Gated(0.1)])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_kind_with_parameters_of_its_own(X, backend, kind):
+    options = {"n_latents": 12, "sparsity": kind, "backend": backend, "device": "cpu"}
+    sae = SAETransformer(epochs=30, random_state=0, **options).fit(X)
+    Z = pickle.loads(pickle.dumps(sae)).transform(X)
+    assert 0 < (Z > 0).mean() < 1
+    assert 1 - sae.score(X) / -np.var(X, axis=0).sum() > 0.3  # of the variance
+    np.testing.assert_allclose(sae.transform(X[:1]), Z[:1], rtol=1e-10)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -122,3 +122,35 @@ def test_false_alarms_at_a_detection_rate():
 def test_wrong_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_max_cosines_look_for_the_nearest_direction():
+    rows = np.array([[2.0, 0.0], [1.0, 1.0], [0.0, -3.0]])
+    others = np.array([[5.0, 0.0], [0.0, 1.0]])
+    np.testing.assert_allclose(metrics.max_cosines(rows, others), [1, np.sqrt(0.5), 0], atol=1e-15)
+    np.testing.assert_allclose(metrics.max_cosines(others, rows), [1, np.sqrt(0.5)])
+
+
+def test_matched_cosines_give_every_row_to_one_other():
+    rows = np.array([[1.0, 0.0], [1.0, 0.1]])
+    others = np.array([[1.0, 0.0], [0.0, 1.0]])
+    assert metrics.max_cosines(rows, others).sum() > 1.99  # both take the first
+    best = metrics.matched_cosines(rows, others)
+    np.testing.assert_allclose(best, [1, 0.1 / np.sqrt(1.01)])
+    assert metrics.matched_cosines(rows, others[:1]).shape == (1,)
+    shuffled = np.random.default_rng(0).permutation(X)
+    np.testing.assert_allclose(metrics.matched_cosines(X, 3 * shuffled), 1)
+
+
+def test_a_row_of_zeros_is_like_nothing():
+    zero = np.zeros((1, 5))
+    np.testing.assert_array_equal(metrics.max_cosines(zero, X), 0)
+    np.testing.assert_array_equal(metrics.matched_cosines(X, zero), [0])
+
+
+@pytest.mark.parametrize("function", [metrics.max_cosines, metrics.matched_cosines])
+def test_cosines_need_rows_of_one_width(function):
+    with pytest.raises(ValueError, match="others must have as many columns as rows, 5, got 4"):
+        function(X, X[:, :4])
+    with pytest.raises(ValueError, match="others must be a non-empty two-dimensional array"):
+        function(X, np.zeros((0, 5)))
