@@ -484,3 +484,14 @@ def test_a_pre_bias_is_folded_into_the_bias_exactly(framework):
     folded = params | {"b_enc": params["b_enc"] - params["b_dec"] @ params["W_enc"]}
     plain = model_of(framework, dataclasses.replace(config, pre_bias=False), folded)
     np.testing.assert_allclose(framework.encode(model, X), framework.encode(plain, X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [TopK(2), TopK(3), BatchTopK(1), BatchTopK(2)])
+def test_of_equal_preactivations_the_first_are_kept(framework, kind):
+    """Which one a framework's own top-k takes is not defined."""
+    config = config_of(kind)
+    a = np.array([[1.0, 3, 2, 3, 3], [3, 3, 3, 3, 3], [0, 0, 0, 0, 0], [2, 1, 2, 1, 2]])
+    expected = reference.code(kind, config, {}, a, True)
+    assert (expected > 0).sum() < (a > 0).sum()
+    z = model_of(framework, config).code(tensor(framework, a), training=True)
+    np.testing.assert_array_equal(np.asarray(z.detach() if hasattr(z, "detach") else z), expected)
