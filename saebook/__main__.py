@@ -12,7 +12,18 @@ import click
 import numpy as np
 
 import saebook
-from saebook import KL, L1, SAEConfig, TopK, TrainConfig, doctor, files, reference, weights
+from saebook import (
+    KL,
+    L1,
+    BatchTopK,
+    SAEConfig,
+    TopK,
+    TrainConfig,
+    doctor,
+    files,
+    reference,
+    weights,
+)
 from saebook._types import Array, StrPath
 from saebook.corruption import GaussianNoise
 from saebook.metrics import reconstruction_error
@@ -57,9 +68,12 @@ def doctor_command() -> None:
 @click.option("-o", "--out", required=True, help="File to write the model to (.safetensors).")
 @click.option("--latents", default=256, show_default=True, help="Width of the code.")
 @click.option(
-    "--kind", type=click.Choice(["topk", "kl", "l1", "none"]), default="topk", show_default=True
+    "--kind",
+    type=click.Choice(["topk", "batchtopk", "kl", "l1", "none"]),
+    default="topk",
+    show_default=True,
 )
-@click.option("--k", default=32, show_default=True, help="TopK: latents kept for each sample.")
+@click.option("--k", default=32, show_default=True, help="TopK, BatchTopK: latents per sample.")
 @click.option("--rho", default=0.05, show_default=True, help="KL: wanted mean activation.")
 @click.option("--beta", default=1.0, show_default=True, help="KL: weight of the penalty.")
 @click.option("--l1", default=0.1, show_default=True, help="L1: weight of the penalty.")
@@ -93,7 +107,12 @@ def train(
     file beside OUT.
     """
     x = files.read_samples(data, options["key"])
-    sparsity = {"topk": lambda: TopK(k), "kl": lambda: KL(rho, beta), "l1": lambda: L1(l1)}
+    sparsity = {
+        "topk": lambda: TopK(k),
+        "batchtopk": lambda: BatchTopK(k),
+        "kl": lambda: KL(rho, beta),
+        "l1": lambda: L1(l1),
+    }
     config = SAEConfig(
         x.shape[1],
         latents,

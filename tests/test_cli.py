@@ -54,6 +54,15 @@ def test_train_then_encode_then_detect(folder, backend):
     assert rows[-1].endswith(",1")
 
 
+@pytest.mark.parametrize("kind", ["topk", "batchtopk", "kl", "l1", "none"])
+def test_every_kind_trains_and_encodes(folder, kind):
+    done = run("train", "x.npy", "-o", "m", *SMALL, "--kind", kind)
+    assert done.exit_code == 0, done.output
+    found = type(weights.read("m")[0].sparsity).__name__.lower()
+    assert found == kind.replace("none", "nonetype")
+    assert run("encode", "m", "x.npy", "-o", "z.npy").output == "z.npy: 300 x 32\n"
+
+
 def test_denoise_a_folder_of_images(folder, x):
     (folder / "in").mkdir()
     for number, row in enumerate(x[:3]):
