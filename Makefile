@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install book book-force test lint format notebooks experiments bench constraints serve clean distclean
+.PHONY: help install book book-force test lint format notebooks experiments interop bench constraints serve clean distclean
 
 PY    := .venv/bin/python
 ENV   := .venv/.installed
@@ -88,6 +88,17 @@ notebooks: $(ENV) ## write notebooks/*.ipynb anew from book/*.md
 experiments: $(ENV) ## run what takes longer than a page, about an hour and a half (EXPERIMENTS="name ..." for some)
 	$(PY) -m experiments $(EXPERIMENTS)
 
+PEERS := .venv-peers/bin/python
+
+interop: .venv-peers/.installed ## hold saebook.interop to SAELens and dictionary_learning (installs 2 GB into .venv-peers)
+	$(PEERS) tests/interop/check_peers.py
+
+.venv-peers/.installed: $(ENV) tests/interop/requirements.txt pyproject.toml
+	@test -x $(PEERS) || $(PY) -m venv .venv-peers
+	@$(PEERS) -m pip install --quiet -r tests/interop/requirements.txt -e .
+	@$(PEERS) -m pip uninstall --quiet --yes torchvision
+	@touch $@
+
 bench: $(ENV) ## measure time and memory (the times are this machine's)
 	$(PY) benchmarks/footprint.py
 
@@ -107,4 +118,4 @@ clean: ## remove the built book and all caches, keep .venv
 	find . -name .venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
-	rm -rf .venv
+	rm -rf .venv .venv-peers

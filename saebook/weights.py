@@ -138,8 +138,13 @@ def _read_open(path: Path, file: Any) -> tuple[SAEConfig, dict[str, Array], dict
         config, notes = config_from_dict(header["config"]), header["training"]
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must describe a model that is allowed, got: {error}") from None
-    shapes = parameter_shapes(config)
     names = set(file.keys())
+    # First of all: to know the shapes of a kind's own parameters costs memory for every latent.
+    size = (config.n_features, config.n_latents)
+    found = tuple(file.get_slice("W_enc").get_shape()) if "W_enc" in names else "no W_enc"
+    if found != size:
+        raise ValueError(f"{path} must hold W_enc in shape {size}, got {found}.")
+    shapes = parameter_shapes(config)
     extra = {name for name in names if name.startswith("adam.")} if notes is not None else set()
     if names - extra != set(shapes):
         raise ValueError(
@@ -147,11 +152,11 @@ def _read_open(path: Path, file: Any) -> tuple[SAEConfig, dict[str, Array], dict
         )
     dtypes = set()
     for name, shape in shapes.items():  # before anything of that size is read
-        found = file.get_slice(name)
-        dtypes.add(found.get_dtype())
-        if tuple(found.get_shape()) != shape:
+        entry = file.get_slice(name)
+        dtypes.add(entry.get_dtype())
+        if tuple(entry.get_shape()) != shape:
             raise ValueError(
-                f"{path} must hold {name} in shape {shape}, got {tuple(found.get_shape())}."
+                f"{path} must hold {name} in shape {shape}, got {tuple(entry.get_shape())}."
             )
     if len(dtypes) > 1 or not dtypes <= set(DTYPES):
         raise ValueError(

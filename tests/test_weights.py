@@ -99,6 +99,17 @@ def params(**changes):
         ({"config": changed(n_hidden=3)}, "config must have the fields .*n_hidden"),
         ({"config": changed(n_latents=0)}, "n_latents must be an integer of at least 1, got 0"),
         ({"config": changed(n_latents=10**12)}, "must hold W_enc in shape"),
+        (
+            {
+                "config": changed(
+                    n_latents=10**12,
+                    activation="relu",
+                    output="linear",
+                    sparsity={"kind": "Gated", "weight": 1},
+                )
+            },
+            "must hold W_enc in shape",
+        ),
         ({"config": changed(activation="exec")}, "activation must be one of"),
         ({"config": changed(activation=["relu"])}, "activation must be one of"),
         ({"config": changed(weight_decay=float("nan"))}, "weight_decay must be a finite number"),

@@ -9,24 +9,20 @@ import json
 import sys
 import tempfile
 import time
-import warnings
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import torch
-
-from saebook import L1, BatchTopK, Gated, JumpReLU, SAEConfig, TopK, interop, reference
-from saebook.pytorch import SparseAutoencoder
-
-warnings.simplefilter("ignore")  # of the peers' imports
-
 import sae_lens
+import torch
 from dictionary_learning import dictionary as dl
 from dictionary_learning.trainers.batch_top_k import BatchTopKSAE
 from dictionary_learning.trainers.matryoshka_batch_top_k import MatryoshkaBatchTopKSAE
 from dictionary_learning.trainers.top_k import AutoEncoderTopK
 from dictionary_learning.utils import load_dictionary
+
+from saebook import L1, BatchTopK, Gated, JumpReLU, SAEConfig, TopK, interop, reference
+from saebook.pytorch import SparseAutoencoder
 
 TOLERANCE = 1e-5
 N_FEATURES, N_LATENTS, K = 16, 24, 5
@@ -40,7 +36,7 @@ def random_params(config, seed=1):
     """Float32 parameters of a trained model's size, none of them at its start."""
     rng = np.random.default_rng(seed)
     params = {
-        name: 0.5 * rng.normal(size=shape).astype(np.float32)
+        name: 0.3 * rng.normal(size=shape).astype(np.float32)
         for name, shape in reference.parameter_shapes(config).items()
     }
     if "threshold" in params:
@@ -52,7 +48,7 @@ def randomize(module, seed=2):
     """The same of a peer's model, in place; thresholds positive."""
     generator = torch.Generator().manual_seed(seed)
     for name, value in module.named_parameters():
-        value.data = 0.5 * torch.randn(value.shape, generator=generator)
+        value.data = 0.3 * torch.randn(value.shape, generator=generator)
         if name == "threshold":
             value.data = value.data.abs()
     return module.eval()
@@ -85,7 +81,7 @@ def compare(what, config, params, peer, scale=1.0):
         np.abs(peer.decode(z_peer).numpy() - model.decode(z_torch).numpy()).max(),
     )
     differences.append(found)
-    print(f"{what:<62} {found:.1e}{'' if found < TOLERANCE else '  TOO MUCH'}")
+    print(f"{what:<66} {found:.1e}{'' if found < TOLERANCE else '  TOO MUCH'}")
 
 
 def exports(folder):
@@ -188,7 +184,6 @@ def imports_of_dictionary_learning(folder):
 
 def main():
     """Print the largest difference of every pair; exit status 1 if one is too large."""
-    start = time.process_time()
     for package in ("torch", "numpy", "sae-lens", "dictionary-learning", "transformer-lens"):
         print(f"{package} {version(package)}", end="; ")
     print()
@@ -198,9 +193,9 @@ def main():
         imports_of_dictionary_learning(Path(folder))
     print(
         f"{len(differences)} comparisons, largest difference {max(differences):.1e}, allowed "
-        f"{TOLERANCE:g}; {time.process_time() - start:.0f} s of CPU time"
+        f"{TOLERANCE:g}; {time.process_time():.0f} s of CPU time"
     )
-    sys.exit(max(differences) >= TOLERANCE)
+    sys.exit(int(max(differences) >= TOLERANCE))
 
 
 if __name__ == "__main__":
