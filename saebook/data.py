@@ -126,16 +126,10 @@ def fashion_mnist(flat: bool = True, dtype: str = "float32") -> Split:
 
 
 class Planted(NamedTuple):
-    """Samples made of known features.
+    """Samples ``x (n_samples, n_features)``, their codes ``z``, and the planted directions.
 
-    Attributes
-    ----------
-    x : ndarray of float32 (n_samples, n_features)
-        ``z @ atoms``.
-    z : ndarray of float32 (n_samples, n_atoms)
-        How much of each atom is in a sample; 0 for most.
-    atoms : ndarray of float32 (n_atoms, n_features)
-        The planted directions, of norm 1.
+    ``x`` is ``z @ atoms``; ``z (n_samples, n_atoms)`` is 0 for most; the rows of
+    ``atoms (n_atoms, n_features)`` have norm 1. All are float32.
     """
 
     x: Array

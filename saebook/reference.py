@@ -39,7 +39,7 @@ def parameter_shapes(config: SAEConfig) -> dict[str, tuple[int, ...]]:
 
 @singledispatch
 def own_params(sparsity: Sparsity | None, config: SAEConfig) -> dict[str, Array]:
-    """Parameters that a kind of sparsity has of its own, as they start; those of `KEPT` included.
+    """Parameters that a kind of sparsity has of its own, as they start; those of ``KEPT`` included.
 
     A kind that has some registers here.
     """
@@ -388,7 +388,7 @@ def sparsity_gradient(
 def update_kept(
     sparsity: Sparsity | None, config: SAEConfig, params: Params, a: Array, z: Array
 ) -> dict[str, Array]:
-    """The parameters of `KEPT` after a step on a batch, those that change."""
+    """The parameters of ``KEPT`` after a step on a batch, those that change."""
     return {}
 
 
@@ -451,7 +451,7 @@ def gradients(
     """Gradient of the loss with respect to every trained parameter, by back-propagation.
 
     The derivation is in the theory chapter. Arguments are those of `loss_terms`; returns a dict
-    with the keys and shapes of `params`, those of `KEPT` apart.
+    with the keys and shapes of `params`, those of ``KEPT`` apart.
     """
     n, x_in = len(x), x if noisy is None else noisy
     a = preactivation(config, params, x_in)

@@ -114,7 +114,7 @@ def gradients(model: SparseAutoencoder, x: torch.Tensor) -> dict[str, Array]:
     -------
     dict of str to ndarray
         Names, order and shapes are those of `SparseAutoencoder.to_numpy`, without what no gradient
-        moves (`saebook.reference.KEPT`).
+        moves (``saebook.reference.KEPT``).
     """
     variables = dict(model.named_parameters())
     found = torch.autograd.grad(loss_terms(model, x)["loss"], list(variables.values()))

@@ -114,7 +114,7 @@ def gradients(model: SparseAutoencoder, x: tf.Tensor) -> dict[str, Array]:
     -------
     dict of str to ndarray
         Names, order and shapes are those of `SparseAutoencoder.to_numpy`, without what no gradient
-        moves (`saebook.reference.KEPT`).
+        moves (``saebook.reference.KEPT``).
     """
     variables = {v.name: v for v in model.trainable_variables}
     with tf.GradientTape() as tape:
