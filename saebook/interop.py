@@ -146,7 +146,7 @@ def from_saelens(folder: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
     -------
     SAEConfig
     dict of str to ndarray
-        For ``SparseAutoencoder(config).from_numpy``. float64 if SAELens computes in it, else
+        For ``model.from_numpy``. float64 if SAELens computes in it, else
         float32. A threshold that is not positive does nothing and becomes the smallest positive
         one.
 
@@ -265,7 +265,7 @@ def from_dictionary_learning(folder: StrPath) -> tuple[SAEConfig, dict[str, Arra
     -------
     SAEConfig
     dict of str to ndarray
-        For ``SparseAutoencoder(config).from_numpy``. float64 if all tensors are, else float32. A
+        For ``model.from_numpy``. float64 if all tensors are, else float32. A
         threshold that is not positive does nothing and becomes the smallest positive one.
 
     Raises
