@@ -88,7 +88,7 @@ format: $(ENV) ## mend what ruff can mend by itself
 notebooks: $(ENV) ## write notebooks/*.ipynb anew from book/*.md
 	$(PY) scripts/export_notebooks.py
 
-experiments: $(ENV) ## run what takes longer than a page, about an hour and a half (EXPERIMENTS="name ..." for some)
+experiments: $(ENV) ## run what takes longer than a page, about three hours (EXPERIMENTS="name ..." for some)
 	$(PY) -m experiments $(EXPERIMENTS)
 
 PEERS := .venv-peers/bin/python
