@@ -2,7 +2,7 @@
 
 Features of 1,000 units are learned without labels for several k, then a linear classifier reads
 them. k, the read-out and the classifier's penalty are chosen on validation images; test images are
-counted once, for what was chosen for each k.
+counted for what was chosen for each k. They were looked at once before: see the end of `PROTOCOL`.
 
 What differs from the paper is in `PROTOCOL`, which is stored with the numbers.
 """
@@ -47,6 +47,9 @@ PROTOCOL = (
     "features standardised one by one; its C is chosen on the last 5,000 training images",
     "after the choice the classifier is fitted again on training and validation images together; "
     "the features are not",
+    "the test images were looked at twice: a first version, whose units began at norm 0.2 instead "
+    "of 0.5 and which had no fourth read-out, had 2.5, 2.2, 1.8, 1.8, 2.1 and 4.0 % test error at "
+    "k = 5, 10, 25, 40, 70 and 200; both were then changed, going by validation errors",
 )
 
 
