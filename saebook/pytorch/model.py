@@ -9,6 +9,7 @@ from torch import nn
 from saebook._types import Array, ArrayLike, Self
 from saebook.checks import check_params, check_width
 from saebook.config import SAEConfig, Sparsity, TopK
+from saebook.pytorch.sparse import SparseCode, encode_sparse, largest
 from saebook.reference import KEPT, init_params, parameter_shapes
 
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -63,15 +64,6 @@ def update_kept(
     sparsity: Sparsity | None, model: "SparseAutoencoder", a: torch.Tensor, z: torch.Tensor
 ) -> None:
     """Update what a kind keeps count of, in place, after a step. One that does registers here."""
-
-
-def largest(a: torch.Tensor, k: int) -> torch.Tensor:
-    """Whether an entry is among the `k` largest of its row; the first of equals goes first."""
-    # Which of equal entries a framework's own top-k takes is not defined: the first ones, here.
-    smallest = torch.topk(a, k, dim=1).values[:, -1:]
-    above, equal = a > smallest, a == smallest
-    room = k - torch.sum(above, dim=1, keepdim=True)
-    return above | (equal & (torch.cumsum(equal, dim=1) <= room))
 
 
 @code.register(TopK)
@@ -150,7 +142,16 @@ class SparseAutoencoder(nn.Module):
         """Decoder weights ``(n_latents, n_features)``, one row per latent."""
         return self.W_enc.T if self.config.tied else self.W_dec
 
-    def _affine(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    @property
+    def encoder_bias(self) -> torch.Tensor:
+        """``b_enc``, the pre-bias folded in: so it costs a vector and not a copy of the batch."""
+        return self.b_enc - self.b_dec @ self.W_enc if self.config.pre_bias else self.b_enc
+
+    def _affine(
+        self, x: torch.Tensor | SparseCode, weight: torch.Tensor, bias: torch.Tensor
+    ) -> torch.Tensor:
+        if isinstance(x, SparseCode):
+            return x @ weight + bias
         if self.product_dtype is None:
             return torch.addmm(bias, x, weight)
         product = x.to(self.product_dtype) @ weight.to(self.product_dtype)
@@ -159,9 +160,7 @@ class SparseAutoencoder(nn.Module):
     def preactivation(self, x: torch.Tensor) -> torch.Tensor:
         """Encoder pre-activation ``a (n_samples, n_latents)`` of ``x (n_samples, n_features)``."""
         check_width(x, self.config.n_features, "x")
-        # Folded into the bias, the pre-bias costs a vector and not a copy of the batch.
-        bias = self.b_enc - self.b_dec @ self.W_enc if self.config.pre_bias else self.b_enc
-        return self._affine(x, self.W_enc, bias)
+        return self._affine(x, self.W_enc, self.encoder_bias)
 
     def code(self, a: torch.Tensor, training: bool = False) -> torch.Tensor:
         """Code ``z (n_samples, n_latents)`` of a pre-activation.
@@ -170,6 +169,14 @@ class SparseAutoencoder(nn.Module):
         then look at all of it.
         """
         return code(self.config.sparsity, self, a, training)
+
+    def sparse_code(self, x: torch.Tensor) -> tuple[torch.Tensor, SparseCode]:
+        """`preactivation` of what TopK keeps of ``x``, ``(n_samples, k)``, and its `code`."""
+        check_width(x, self.config.n_features, "x")
+        k = self.config.sparsity.k
+        a, places = encode_sparse(x, self.W_enc, self.encoder_bias, k)
+        z = ACTIVATIONS[self.config.activation](a)
+        return a, SparseCode(z, places, self.config.n_latents)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Code ``z (n_samples, n_latents)`` of a tensor ``x (n_samples, n_features)``."""

@@ -7,7 +7,8 @@ import torch
 from saebook.config import AuxK, BatchTopK, Gated, JumpReLU, TopK
 from saebook.modern import THRESHOLD_RATE, check_threshold
 from saebook.pytorch.losses import sparsity_loss
-from saebook.pytorch.model import ACTIVATIONS, SparseAutoencoder, code, largest, update_kept
+from saebook.pytorch.model import ACTIVATIONS, SparseAutoencoder, code, update_kept
+from saebook.pytorch.sparse import largest
 
 # TopK and BatchTopK: dead latents rebuild what the others leave over
 
@@ -32,7 +33,7 @@ def _(
     strength: Any,
 ) -> torch.Tensor:
     if sparsity.aux is None:
-        return torch.zeros((), dtype=z.dtype, device=z.device)
+        return torch.zeros((), dtype=x.dtype, device=x.device)
     z_dead, chosen = dead_code(sparsity.aux, model, a)
     left = (x - model.decode(z)).detach()  # has b_dec in it already
     error = torch.mean(torch.sum((left - z_dead @ model.dictionary) ** 2, dim=1))

@@ -22,6 +22,7 @@ from saebook.metrics import dead_features, fvu, l0
 from saebook.pytorch.adam import Adam
 from saebook.pytorch.losses import loss_terms
 from saebook.pytorch.model import SparseAutoencoder, update_kept
+from saebook.pytorch.sparse import active_counts, pays
 
 
 def fit(
@@ -91,6 +92,7 @@ def fit(
     state.begin(model, train_config, data, x_val)
     tensor = partial(torch.as_tensor, device=model.device)
     resident = None if data.array is None else tensor(data.array)
+    sparse = pays(model.config, model.device) and not train_config.mixed_precision
     optimizer = Adam(dict(model.named_parameters()), train_config)
     fired = torch.zeros(model.config.n_latents, dtype=torch.bool, device=model.device)
     sums = torch.zeros(5, dtype=model.b_dec.dtype, device=model.device)
@@ -98,8 +100,12 @@ def fit(
     def step(
         rate: float, strength: float, batch: torch.Tensor, noisy: torch.Tensor | None = None
     ) -> None:
-        a = model.preactivation(batch if noisy is None else noisy)
-        z = model.code(a, training=True)
+        seen = batch if noisy is None else noisy
+        if sparse:
+            a, z = model.sparse_code(seen)
+        else:
+            a = model.preactivation(seen)
+            z = model.code(a, training=True)
         terms = loss_terms(model, batch, a, z, strength)
         optimizer.zero_grad()
         terms["loss"].backward()
@@ -109,9 +115,9 @@ def fit(
         if model.config.unit_norm:
             model.normalize_decoder()
         with torch.no_grad():
-            active = torch.abs(z) > model.config.active_above
-            fired.logical_or_(torch.any(active, dim=0))
-            values = [*terms.values(), torch.sum(active) / len(batch)]
+            counts = active_counts(z, model.config.active_above)
+            fired.logical_or_(counts > 0)
+            values = [*terms.values(), torch.sum(counts) / len(batch)]
             sums.add_(torch.stack(values).detach(), alpha=len(batch))
 
     n_steps = 0

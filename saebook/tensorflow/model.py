@@ -11,6 +11,7 @@ from saebook._types import Array, ArrayLike, Self
 from saebook.checks import check_params, check_width
 from saebook.config import SAEConfig, Sparsity, TopK
 from saebook.reference import KEPT, init_params, parameter_shapes
+from saebook.tensorflow.sparse import SparseCode, encode_sparse, largest
 
 ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "sigmoid": tf.sigmoid,
@@ -57,15 +58,6 @@ def update_kept(
     sparsity: Sparsity | None, model: "SparseAutoencoder", a: tf.Tensor, z: tf.Tensor
 ) -> None:
     """Update what a kind keeps count of, in place, after a step. One that does registers here."""
-
-
-def largest(a: tf.Tensor, k: int) -> tf.Tensor:
-    """Whether an entry is among the `k` largest of its row; the first of equals goes first."""
-    # Which of equal entries a framework's own top-k takes is not defined: the first ones, here.
-    smallest = tf.math.top_k(a, k).values[:, -1:]
-    above, equal = a > smallest, a == smallest
-    room = k - tf.reduce_sum(tf.cast(above, tf.int32), axis=1, keepdims=True)
-    return above | (equal & (tf.cumsum(tf.cast(equal, tf.int32), axis=1) <= room))
 
 
 @code.register(TopK)
@@ -140,7 +132,16 @@ class SparseAutoencoder(keras.Model):
         """Decoder weights ``(n_latents, n_features)``, one row per latent."""
         return tf.transpose(self.W_enc) if self.config.tied else self.W_dec
 
-    def _affine(self, x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    @property
+    def encoder_bias(self) -> tf.Tensor:
+        """``b_enc``, the pre-bias folded in: so it costs a vector and not a copy of the batch."""
+        if not self.config.pre_bias:
+            return self.b_enc
+        return self.b_enc - tf.linalg.matvec(self.W_enc, self.b_dec, transpose_a=True)
+
+    def _affine(self, x: tf.Tensor | SparseCode, weight: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+        if isinstance(x, SparseCode):
+            return x @ weight + bias
         if self.product_dtype is None:
             return tf.matmul(x, weight) + bias
         product = tf.matmul(tf.cast(x, self.product_dtype), tf.cast(weight, self.product_dtype))
@@ -149,13 +150,7 @@ class SparseAutoencoder(keras.Model):
     def preactivation(self, x: tf.Tensor) -> tf.Tensor:
         """Encoder pre-activation ``a (n_samples, n_latents)`` of ``x (n_samples, n_features)``."""
         check_width(x, self.config.n_features, "x")
-        # Folded into the bias, the pre-bias costs a vector and not a copy of the batch.
-        bias = (
-            self.b_enc - tf.linalg.matvec(self.W_enc, self.b_dec, transpose_a=True)
-            if self.config.pre_bias
-            else self.b_enc
-        )
-        return self._affine(x, self.W_enc, bias)
+        return self._affine(x, self.W_enc, self.encoder_bias)
 
     @tf.autograph.experimental.do_not_convert  # AutoGraph cannot follow singledispatch, and warns
     def code(self, a: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -165,6 +160,14 @@ class SparseAutoencoder(keras.Model):
         then look at all of it.
         """
         return code(self.config.sparsity, self, a, training)
+
+    def sparse_code(self, x: tf.Tensor) -> tuple[tf.Tensor, SparseCode]:
+        """`preactivation` of what TopK keeps of ``x``, ``(n_samples, k)``, and its `code`."""
+        check_width(x, self.config.n_features, "x")
+        k = self.config.sparsity.k
+        a, places = encode_sparse(x, self.W_enc, self.encoder_bias, k)
+        z = ACTIVATIONS[self.config.activation](a)
+        return a, SparseCode(z, places, self.config.n_latents)
 
     def encode(self, x: tf.Tensor) -> tf.Tensor:
         """Code ``z (n_samples, n_latents)`` of a tensor ``x (n_samples, n_features)``."""

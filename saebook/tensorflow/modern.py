@@ -8,7 +8,8 @@ import tensorflow as tf
 from saebook.config import AuxK, BatchTopK, Gated, JumpReLU, TopK
 from saebook.modern import THRESHOLD_RATE, check_threshold
 from saebook.tensorflow.losses import sparsity_loss
-from saebook.tensorflow.model import ACTIVATIONS, SparseAutoencoder, code, largest, update_kept
+from saebook.tensorflow.model import ACTIVATIONS, SparseAutoencoder, code, update_kept
+from saebook.tensorflow.sparse import largest
 
 # TopK and BatchTopK: dead latents rebuild what the others leave over
 
@@ -31,7 +32,7 @@ def _(
     strength: Any,
 ) -> tf.Tensor:
     if sparsity.aux is None:
-        return tf.zeros((), dtype=z.dtype)
+        return tf.zeros((), dtype=x.dtype)
     z_dead, chosen = dead_code(sparsity.aux, model, a)
     left = tf.stop_gradient(x - model.decode(z))  # has b_dec in it already
     error = tf.reduce_mean(tf.reduce_sum((left - z_dead @ model.dictionary) ** 2, axis=1))

@@ -21,6 +21,7 @@ from saebook.metrics import dead_features, fvu, l0
 from saebook.tensorflow.adam import Adam
 from saebook.tensorflow.losses import loss_terms
 from saebook.tensorflow.model import SparseAutoencoder, update_kept
+from saebook.tensorflow.sparse import active_counts, pays
 
 
 def fit(
@@ -88,6 +89,7 @@ def fit(
     x_val_noisy = check_validation_noise(corruption, x_val, train_config.seed)
     state = as_checkpoint(checkpoint)
     state.begin(model, train_config, data, x_val)
+    sparse = pays(model.config, model.device) and not train_config.mixed_precision
     with tf.device(model.device):
         # On the CPU the array is at hand already, and TensorFlow would take two copies of it.
         away = data.array is not None and "GPU" in model.device
@@ -113,17 +115,21 @@ def fit(
     ) -> None:
         with tf.device(model.device):
             with tf.GradientTape() as tape:
-                a = model.preactivation(batch if noisy is None else noisy)
-                z = model.code(a, training=True)
+                seen = batch if noisy is None else noisy
+                if sparse:
+                    a, z = model.sparse_code(seen)
+                else:
+                    a = model.preactivation(seen)
+                    z = model.code(a, training=True)
                 terms = loss_terms(model, batch, a, z, tf.cast(strength, model.dtype))
             optimizer.step(tape.gradient(terms["loss"], model.trainable_variables), rate)
             update_kept(model.config.sparsity, model, a, z)
             if model.config.unit_norm:
                 model.normalize_decoder()
             n_rows = tf.cast(tf.shape(batch)[0], model.dtype)
-            active = tf.abs(z) > model.config.active_above
-            fired.assign(fired | tf.reduce_any(active, axis=0))
-            values = [*terms.values(), tf.reduce_sum(tf.cast(active, model.dtype)) / n_rows]
+            counts = active_counts(z, model.config.active_above)
+            fired.assign(fired | (counts > 0))
+            values = [*terms.values(), tf.reduce_sum(counts) / n_rows]
             sums.assign_add(n_rows * tf.stack(values))
 
     n_steps = 0

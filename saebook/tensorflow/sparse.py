@@ -1,0 +1,127 @@
+"""TopK's code in training as its few values and their places, with products that skip the zeros.
+
+Of the five matrix products of a step only two then have to be dense, as TensorFlow has none that
+computes chosen entries of a product. The numbers are those of the dense way, up to rounding.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from saebook.config import SAEConfig, TopK
+
+LATENTS_PER_KEPT = 16  # at least so many, or the dense products are as fast (`make bench`)
+
+
+def largest(a: tf.Tensor, k: int | tf.Tensor) -> tf.Tensor:
+    """Whether an entry is among the `k` largest of its row; the first of equals goes first."""
+    places = largest_places(a, k)
+    ones = tf.ones_like(places, dtype=tf.bool)
+    return _scatter(ones, places, tf.shape(a))
+
+
+def largest_places(a: tf.Tensor, k: int | tf.Tensor) -> tf.Tensor:
+    """Columns of the `k` largest of each row, ``(n_rows, k)``; the first of equals goes first."""
+    return tf.math.top_k(a, k).indices  # takes the first of equals, says its documentation
+
+
+def _entries(places: tf.Tensor) -> tf.Tensor:
+    """Row and column of each place, ``(n_rows * k, 2)``."""
+    n_rows, k = tf.shape(places)[0], tf.shape(places)[1]
+    rows = tf.repeat(tf.range(n_rows), k)
+    return tf.stack([rows, tf.reshape(places, [-1])], axis=1)
+
+
+def _scatter(values: tf.Tensor, places: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    return tf.scatter_nd(_entries(places), tf.reshape(values, [-1]), shape)
+
+
+def _csr(values: tf.Tensor, places: tf.Tensor, n_columns: int) -> tf.Tensor:
+    shape = [tf.shape(places, tf.int64)[0], n_columns]
+    entries = tf.cast(_entries(places), tf.int64)
+    z = tf.sparse.reorder(tf.SparseTensor(entries, tf.reshape(values, [-1]), shape))
+    return tf.raw_ops.SparseTensorToCSRSparseMatrix(
+        indices=z.indices, values=z.values, dense_shape=z.dense_shape
+    )
+
+
+@tf.custom_gradient
+def _encode(
+    x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, k: tf.Tensor
+) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable[..., Any]]:
+    """Largest pre-activations of each sample and their places; the others get no gradient."""
+    a = tf.matmul(x, weight) + bias
+    n_latents = weight.shape[1]
+    places = largest_places(a, k)
+
+    def backward(grad: tf.Tensor, _: Any) -> tuple[tf.Tensor | None, ...]:
+        to_weight = tf.raw_ops.SparseMatrixMatMul(
+            a=_csr(grad, places, n_latents), b=x, transpose_a=True, transpose_output=True
+        )
+        flat = tf.reshape(places, [-1])
+        to_bias = tf.math.unsorted_segment_sum(tf.reshape(grad, [-1]), flat, n_latents)
+        return None, to_weight, to_bias, None
+
+    return (tf.gather(a, places, batch_dims=1), places), backward
+
+
+@tf.custom_gradient
+def _decode(
+    values: tf.Tensor, places: tf.Tensor, weight: tf.Tensor
+) -> tuple[tf.Tensor, Callable[..., Any]]:
+    """Product of a code and a dictionary ``(n_latents, n_features)``."""
+    z = _csr(values, places, weight.shape[0])
+
+    def backward(grad: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
+        to_code = tf.matmul(grad, weight, transpose_b=True)
+        to_weight = tf.raw_ops.SparseMatrixMatMul(a=z, b=grad, transpose_a=True)
+        return tf.gather(to_code, places, batch_dims=1), None, to_weight
+
+    return tf.raw_ops.SparseMatrixMatMul(a=z, b=weight), backward
+
+
+class SparseCode(NamedTuple):
+    """A code ``(n_samples, n_latents)`` of which `k` entries in a row are not known to be zero.
+
+    Its product with a matrix ``(n_latents, n_features)`` is a tensor ``(n_samples, n_features)``.
+    """
+
+    values: tf.Tensor  # (n_samples, k)
+    places: tf.Tensor  # (n_samples, k)
+    n_latents: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(n_samples, n_latents)``."""
+        return self.places.shape[0], self.n_latents
+
+    def __matmul__(self, weight: tf.Tensor) -> tf.Tensor:
+        return _decode(self.values, self.places, weight)
+
+
+def encode_sparse(
+    x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, k: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The `k` largest of each row of ``x @ weight + bias``, and their columns, ``(n_rows, k)``."""
+    return _encode(x, tf.convert_to_tensor(weight), tf.convert_to_tensor(bias), k)
+
+
+def pays(config: SAEConfig, device: str) -> bool:
+    """Whether training on a device is faster with a `SparseCode`."""
+    return (
+        isinstance(config.sparsity, TopK)
+        and config.sparsity.aux is None  # looks at all pre-activations
+        and config.groups is None
+        and config.sparsity.k * LATENTS_PER_KEPT <= config.n_latents
+        and "cpu" in device
+    )
+
+
+def active_counts(z: tf.Tensor | SparseCode, above: float) -> tf.Tensor:
+    """In how many samples each latent is larger than `above` in size, ``(n_latents,)``."""
+    if isinstance(z, SparseCode):
+        active = tf.cast(tf.abs(z.values) > above, z.values.dtype)
+        flat = tf.reshape(z.places, [-1])
+        return tf.math.unsorted_segment_sum(tf.reshape(active, [-1]), flat, z.n_latents)
+    return tf.reduce_sum(tf.cast(tf.abs(z) > above, z.dtype), axis=0)

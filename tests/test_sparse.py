@@ -1,0 +1,96 @@
+"""TopK trained by products that skip the zeros, against the dense way."""
+
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+from saebook import KL, AuxK, SAEConfig, TopK, TrainConfig, parity
+
+TRAINING = TrainConfig(epochs=5, batch_size=32)
+KINDS = {
+    "plain": {},
+    "linear": {"activation": "linear"},
+    "tied": {"tied": True, "activation": "linear"},
+    "unit norm, pre-bias": {"unit_norm": True, "pre_bias": True},
+    "tied, pre-bias": {"tied": True, "pre_bias": True},
+    "cross-entropy": {"output": "sigmoid", "reconstruction": "bce", "weight_decay": 1e-3},
+}
+
+
+def config_of(k=2, n_latents=40, **more):
+    return SAEConfig(
+        12, n_latents, **{"activation": "relu", "output": "linear", "sparsity": TopK(k), **more}
+    )
+
+
+def part(framework, name):
+    return import_module(f"{framework.__name__}.{name}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("dtype", "allowed"), [("float64", 1e-12), ("float32", 1e-5)])
+def test_skipping_zeros_changes_nothing(framework, monkeypatch, kind, dtype, allowed):
+    config, x, found = config_of(**KINDS[kind]), parity.samples(), []
+    assert part(framework, "sparse").pays(
+        config, framework.SparseAutoencoder(config, device="cpu").device
+    )
+    for sparse in (True, False):
+        monkeypatch.setattr(part(framework, "training"), "pays", lambda *_, s=sparse: s)
+        model = framework.SparseAutoencoder(config, seed=2, dtype=dtype, device="cpu")
+        history = framework.fit(model, x.astype(dtype), TRAINING)
+        found.append((model.to_numpy(), history))
+    for name, expected in found[1][0].items():
+        assert parity.relative_difference(found[0][0][name], expected) < allowed, name
+    for name, expected in found[1][1].items():
+        np.testing.assert_allclose(found[0][1][name], expected, rtol=10 * allowed, err_msg=name)
+
+
+def test_the_sparse_way_is_taken(framework, monkeypatch):
+    """Or the comparison above would be one of the dense way with itself."""
+
+    def refuse(*_):
+        raise RuntimeError("the dense way")
+
+    monkeypatch.setattr(framework.SparseAutoencoder, "preactivation", refuse)
+    x = parity.samples().astype(np.float32)
+    framework.fit(framework.SparseAutoencoder(config_of(), device="cpu"), x, TRAINING)
+    with pytest.raises(RuntimeError, match="the dense way"):
+        framework.fit(framework.SparseAutoencoder(config_of(k=3), device="cpu"), x, TRAINING)
+
+
+@pytest.mark.parametrize("width", [4, 40])
+def test_the_first_of_equals_goes_first(framework, width):
+    """In whole numbers, most of them equal, and in a row without ties."""
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 3, (50, width)).astype(np.float32)
+    a[0] = rng.permutation(width)
+    sparse = part(framework, "sparse")
+    if framework.__name__.endswith("pytorch"):
+        import torch
+
+        tensor = torch.tensor(a)
+    else:
+        tensor = a
+    for k in (1, 3, width):
+        expected = np.argsort(-a, axis=1, kind="stable")[:, :k]
+        mask = np.zeros(a.shape, bool)
+        np.put_along_axis(mask, expected, True, axis=1)
+        np.testing.assert_array_equal(np.asarray(sparse.largest(tensor, k)), mask)
+        places = np.asarray(sparse.largest_places(tensor, k))
+        np.testing.assert_array_equal(np.sort(places, axis=1), np.sort(expected, axis=1))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        config_of(k=3),  # 40 latents are fewer than 16 for each of 3
+        config_of(sparsity=TopK(2, aux=AuxK(dead_after=100, k=4))),
+        config_of(groups=(20, 20)),
+        config_of(activation="sigmoid", output="sigmoid", sparsity=KL(rho=0.1, beta=0.1)),
+    ],
+    ids=["many kept", "AuxK", "Matryoshka", "no TopK"],
+)
+def test_what_needs_all_latents_stays_dense(framework, config):
+    model = framework.SparseAutoencoder(config, device="cpu")
+    assert not part(framework, "sparse").pays(config, model.device)
