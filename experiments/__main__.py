@@ -18,6 +18,22 @@ ROOT = Path(__file__).resolve().parent.parent
 NAMES = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 
 
+def store(name, found, start):
+    """Write what was found to saebook/results, with when, how long since `start`, and on what."""
+    found["run"] = {
+        "date": date.today().isoformat(),
+        "seconds": round(time.perf_counter() - start),
+        "machine": f"{platform.machine()}, {os.cpu_count()} processor cores",
+        "versions": {"python": platform.python_version()}
+        | {p: version(p) for p in ("numpy", "scikit-learn", "scikit-image", "torch", "keras")},
+    }
+    path = ROOT / "saebook" / "results" / f"{name}.json"
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf8")
+    os.replace(partial, path)
+    print(path.relative_to(ROOT), f"{found['run']['seconds']} s")
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
@@ -27,18 +43,7 @@ def main(arguments=None):
     for name in names:
         start = time.perf_counter()
         found = import_module(f"experiments.{name}").run()
-        found["run"] = {
-            "date": date.today().isoformat(),
-            "seconds": round(time.perf_counter() - start),
-            "machine": f"{platform.machine()}, {os.cpu_count()} processor cores",
-            "versions": {"python": platform.python_version()}
-            | {p: version(p) for p in ("numpy", "scikit-learn", "scikit-image", "torch", "keras")},
-        }
-        path = ROOT / "saebook" / "results" / f"{name}.json"
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf8")
-        os.replace(partial, path)
-        print(path.relative_to(ROOT), f"{found['run']['seconds']} s")
+        store(name, found, start)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,12 @@ def update_kept(
     """Update what a kind keeps count of, in place, after a step. One that does registers here."""
 
 
+def unit_norm(weight: torch.Tensor, axis: int) -> torch.Tensor:
+    """The weight, with Euclidean norm 1 along an axis; zeros stay zeros."""
+    norm = torch.sqrt(torch.sum(weight**2, dim=axis, keepdim=True))
+    return weight / torch.clamp(norm, min=torch.finfo(weight.dtype).tiny)
+
+
 @code.register(TopK)
 def _(sparsity: TopK, model: "SparseAutoencoder", a: torch.Tensor, training: bool) -> torch.Tensor:
     return torch.where(largest(a, sparsity.k), ACTIVATIONS[model.config.activation](a), 0)
@@ -173,8 +179,8 @@ class SparseAutoencoder(nn.Module):
     def sparse_code(self, x: torch.Tensor) -> tuple[torch.Tensor, SparseCode]:
         """`preactivation` of what TopK keeps of ``x``, ``(n_samples, k)``, and its `code`."""
         check_width(x, self.config.n_features, "x")
-        k = self.config.sparsity.k
-        a, places = encode_sparse(x, self.W_enc, self.encoder_bias, k)
+        assert isinstance(self.config.sparsity, TopK)
+        a, places = encode_sparse(x, self.W_enc, self.encoder_bias, self.config.sparsity.k)
         z = ACTIVATIONS[self.config.activation](a)
         return a, SparseCode(z, places, self.config.n_latents)
 
@@ -212,8 +218,7 @@ class SparseAutoencoder(nn.Module):
     def normalize_decoder(self) -> None:
         """Scale every dictionary row to Euclidean norm 1, in place."""
         weight, axis = (self.W_enc, 0) if self.config.tied else (self.W_dec, 1)
-        norm = torch.sqrt(torch.sum(weight**2, dim=axis, keepdim=True))
-        weight.copy_(weight / torch.clamp(norm, min=torch.finfo(weight.dtype).tiny))
+        weight.copy_(unit_norm(weight, axis))
 
     def to_numpy(self) -> dict[str, Array]:
         """Copy of the parameters: dict of name to NumPy array, in the reference's order."""

@@ -1,6 +1,7 @@
 """The optimiser: the Adam that PyTorch has and Keras has not."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,13 +20,13 @@ class Adam:
 
     Parameters
     ----------
-    variables : list of keras.Variable
+    variables : list of keras.Variable or tf.Variable
     train_config : TrainConfig
     """
 
-    def __init__(self, variables: Sequence[keras.Variable], train_config: TrainConfig) -> None:
+    def __init__(self, variables: Sequence[Any], train_config: TrainConfig) -> None:
         self.names = [v.name for v in variables]
-        self.variables = [v.value for v in variables]
+        self.variables = [v.value if isinstance(v, keras.Variable) else v for v in variables]
         self.m = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
         self.v = [tf.Variable(tf.zeros_like(v)) for v in self.variables]
         self.config, self.t = train_config, tf.Variable(0.0, dtype=tf.float64)

@@ -60,6 +60,12 @@ def update_kept(
     """Update what a kind keeps count of, in place, after a step. One that does registers here."""
 
 
+def unit_norm(weight: tf.Tensor, axis: int) -> tf.Tensor:
+    """The weight, with Euclidean norm 1 along an axis; zeros stay zeros."""
+    norm = tf.sqrt(tf.reduce_sum(weight**2, axis=axis, keepdims=True))
+    return weight / tf.maximum(norm, np.finfo(norm.dtype.as_numpy_dtype).tiny)
+
+
 @code.register(TopK)
 def _(sparsity: TopK, model: "SparseAutoencoder", a: tf.Tensor, training: bool) -> tf.Tensor:
     return tf.where(largest(a, sparsity.k), ACTIVATIONS[model.config.activation](a), 0)
@@ -164,8 +170,8 @@ class SparseAutoencoder(keras.Model):
     def sparse_code(self, x: tf.Tensor) -> tuple[tf.Tensor, SparseCode]:
         """`preactivation` of what TopK keeps of ``x``, ``(n_samples, k)``, and its `code`."""
         check_width(x, self.config.n_features, "x")
-        k = self.config.sparsity.k
-        a, places = encode_sparse(x, self.W_enc, self.encoder_bias, k)
+        assert isinstance(self.config.sparsity, TopK)
+        a, places = encode_sparse(x, self.W_enc, self.encoder_bias, self.config.sparsity.k)
         z = ACTIVATIONS[self.config.activation](a)
         return a, SparseCode(z, places, self.config.n_latents)
 
@@ -202,8 +208,7 @@ class SparseAutoencoder(keras.Model):
     def normalize_decoder(self) -> None:
         """Scale every dictionary row to Euclidean norm 1, in place."""
         weight, axis = (self.W_enc, 0) if self.config.tied else (self.W_dec, 1)
-        norm = tf.sqrt(tf.reduce_sum(weight**2, axis=axis, keepdims=True))
-        weight.assign(weight / tf.maximum(norm, np.finfo(weight.dtype).tiny))
+        weight.assign(unit_norm(weight, axis))
 
     def to_numpy(self) -> dict[str, Array]:
         """Copy of the parameters: dict of name to NumPy array, in the reference's order."""

@@ -1,0 +1,154 @@
+"""TopK training by other packages, for `make bench` to run where they are installed.
+
+    .venv-peers/bin/python -m benchmarks.peers
+
+prints the table as JSON on its last line. All have the same data, width, k, batch size, number of
+updates and PyTorch's fused Adam. What each adds of its own (starting weights, norms, losses for
+dead latents) stays as it is, so they do not end at the same error; it stands beside the speed.
+"""
+
+import importlib.metadata
+import json
+
+from benchmarks import contestants, side_by_side
+from benchmarks.works import TOPK, digits
+
+
+def _train(work, x, n_epochs, stamp, parameters, loss, after=lambda: None, lr=None):
+    """A plain loop with data in memory: an order per epoch, fused Adam."""
+    import torch
+
+    x = torch.as_tensor(x)
+    optimizer = torch.optim.Adam(parameters, lr=lr or work.learning_rate, fused=True)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(n_epochs):
+        for rows in torch.randperm(len(x), generator=generator).split(work.batch_size):
+            optimizer.zero_grad()
+            loss(x[rows]).backward()
+            optimizer.step()
+            after()
+        stamp()
+
+
+def _rebuilder(forward):
+    import torch
+
+    @torch.no_grad()
+    def rebuild(x):
+        return forward(torch.as_tensor(x)).numpy()
+
+    return rebuild
+
+
+def sae_lens(work, x, n_epochs, stamp):
+    import torch
+    from sae_lens import TopKTrainingSAE, TopKTrainingSAEConfig
+    from sae_lens.saes.sae import TrainStepInput
+
+    config = work.config
+    torch.manual_seed(0)
+    sae = TopKTrainingSAE(
+        TopKTrainingSAEConfig(
+            d_in=config.n_features, d_sae=config.n_latents, k=config.sparsity.k, device="cpu"
+        )
+    )
+    nothing_dead = torch.zeros(config.n_latents, dtype=torch.bool)
+
+    def loss(batch):
+        step = TrainStepInput(
+            sae_in=batch, coefficients={}, dead_neuron_mask=nothing_dead, n_training_steps=0,
+            is_logging_step=False,
+        )  # fmt: skip
+        return sae.training_forward_pass(step).loss
+
+    _train(work, x, n_epochs, stamp, sae.parameters(), loss)
+    return _rebuilder(sae)
+
+
+def dictionary_learning(work, x, n_epochs, stamp):
+    import torch
+    from dictionary_learning.trainers.top_k import TopKTrainer
+
+    config = work.config
+    trainer = TopKTrainer(
+        steps=work.updates, activation_dim=config.n_features, dict_size=config.n_latents,
+        k=config.sparsity.k, layer=0, lm_name="none", lr=work.learning_rate, warmup_steps=0,
+        seed=0, device="cpu",
+    )  # fmt: skip
+    x, number = torch.as_tensor(x), 0
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(n_epochs):  # its own optimiser, its own step
+        for rows in torch.randperm(len(x), generator=generator).split(work.batch_size):
+            trainer.update(number, x[rows])
+            number += 1
+        stamp()
+    return _rebuilder(trainer.ae)
+
+
+def sparsify(work, x, n_epochs, stamp):
+    import torch
+    from sparsify import SparseCoder
+    from sparsify.config import SparseCoderConfig
+
+    config = work.config
+    torch.manual_seed(0)
+    coder = SparseCoder(
+        config.n_features,
+        SparseCoderConfig(num_latents=config.n_latents, k=config.sparsity.k),
+        device="cpu",
+    )
+    _train(
+        work, x, n_epochs, stamp, coder.parameters(),
+        lambda batch: coder(batch).fvu, after=coder.set_decoder_norm_to_unit_norm,
+    )  # fmt: skip
+    return _rebuilder(lambda x: coder(x).sae_out)
+
+
+def overcomplete(work, x, n_epochs, stamp):
+    import torch
+    from overcomplete.sae import TopKSAE
+
+    config = work.config
+    torch.manual_seed(0)
+    sae = TopKSAE(
+        config.n_features, nb_concepts=config.n_latents, top_k=config.sparsity.k, device="cpu"
+    )
+
+    def loss(batch):
+        _, _, x_hat = sae(batch)
+        return ((x_hat - batch) ** 2).sum(dim=1).mean()
+
+    _train(work, x, n_epochs, stamp, sae.parameters(), loss)
+    sae.eval()
+    return _rebuilder(lambda x: sae(x)[2])
+
+
+PEERS = {
+    "sae-lens": sae_lens,
+    "dictionary-learning": dictionary_learning,
+    "eai-sparsify": sparsify,
+    "overcomplete": overcomplete,
+}
+
+
+def main(repeats=5):
+    x, x_val = digits()
+    here, missing = {}, {}
+    for name, contestant in PEERS.items():
+        try:
+            version = importlib.metadata.version(name)
+            small = side_by_side.Work(TOPK.config, TOPK.batch_size, TOPK.batch_size, n_epochs=2)
+            contestant(small, x[: TOPK.batch_size], 2, lambda: None)(x_val[:2])
+            here[f"{name} {version}"] = contestant
+        except Exception as error:  # one that cannot run here is named with the reason
+            missing[name] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    mine = {
+        "saebook, PyTorch": contestants.saebook_pytorch,
+        "five products, PyTorch": contestants.pytorch_products,
+    }
+    table = side_by_side.run(TOPK, mine | here, x, x_val, repeats)
+    print(json.dumps(table | {"missing": missing}))
+
+
+if __name__ == "__main__":
+    main()

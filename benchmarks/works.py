@@ -1,0 +1,25 @@
+"""The trainings that are measured."""
+
+from functools import cache
+
+from benchmarks.side_by_side import Work
+from saebook import KL, SAEConfig, TopK, mnist
+
+
+def kl(n_latents, batch_size, n_samples, n_epochs=4):
+    config = SAEConfig(784, n_latents, sparsity=KL(rho=0.05, beta=0.1))
+    return Work(config, batch_size, n_samples, n_epochs)
+
+
+KL_256 = kl(256, 256, 25_600)
+KL_4096 = kl(4096, 1024, 8_192, 3)
+DOCUMENT_PYTORCH = kl(128, 64, 12_800, 3)  # the sizes of its programs
+DOCUMENT_TENSORFLOW = kl(32, 128, 12_800, 3)
+TOPK = Work(SAEConfig(784, 4096, "relu", "linear", sparsity=TopK(32)), 1024, 8_192, 3)
+
+
+@cache
+def digits():
+    """Training images and 2,000 validation images of MNIST."""
+    data = mnist()
+    return data.x_train, data.x_val[:2000]
