@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install book book-force test lint format notebooks experiments interop bench constraints serve clean distclean
+.PHONY: help install book book-force test lint format notebooks assignments slides links experiments interop bench constraints serve clean distclean
 
 PY    := .venv/bin/python
 ENV   := .venv/.installed
@@ -23,11 +23,23 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # another process needs a processor, that makes every step some 20 times slower; this costs nothing.
 export OMP_WAIT_POLICY := passive
 
+# Two processes of one thread each finish sooner than one after the other with two threads: on models
+# as small as these, two threads that wait for each other gain little.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+    TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
+
 # -W: a warning fails the build; -n: so does a reference that leads nowhere; --keep-going: show all.
 BUILD := .venv/bin/jupyter-book build . -W -n --keep-going
 # After a build with warnings Sphinx takes the pages for read and would find nothing wrong with them
 # next time. Without its records every build reads every page, and tells of the same faults again.
 FORGET := rm -rf _build/.doctrees
+
+# The pages that have cells, run beforehand where they are not in the cache: as many at a time as there
+# are processors, with one thread each. A page that fails is run again by the build, which tells why.
+CACHE := _build/.jupyter_cache
+RUN_PAGES := mkdir -p $(CACHE); export JUPYTERCACHE=$(CACHE) $(ONE_THREAD); \
+    .venv/bin/jcache notebook add --reader myst_nb_md $$(grep -l "^kernelspec:" book/*.md) >/dev/null && \
+    .venv/bin/jcache project execute --executor local-parallel --timeout 900
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 - \2/p' Makefile
@@ -58,6 +70,7 @@ $(ENV): pyproject.toml requirements.txt constraints.txt
 
 book: $(ENV) ## build the book; pages that have not changed are not run again
 	@$(PY) scripts/drop_stale_build.py
+	@$(RUN_PAGES)
 	$(BUILD) || { $(FORGET); exit 1; }
 	@echo "The book is in $(CURDIR)/$(SITE): open that file in a browser, or run 'make serve'."
 
@@ -67,10 +80,7 @@ book-force: $(ENV) ## build the book from nothing, running every cell, as CI doe
 
 # The tests of the site (tests/site) look at the book as last built, and are skipped with the reason
 # when there is none. nbval then runs each notebook and compares its outputs with the stored ones.
-# Both parts run two processes of one thread each: on models as small as these, two threads that wait
-# for each other gain little. The notebooks run even if the tests fail.
-ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
-    TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
+# The notebooks run even if the tests fail.
 test: $(ENV) lint ## check the style, run all tests, run all notebooks and compare their outputs
 	$(PY) -m pytest tests -n 2 $(PYTEST_ARGS); tests=$$?; \
 	env $(ONE_THREAD) $(PY) -m pytest notebooks -n 2 --dist loadfile \
@@ -91,6 +101,24 @@ notebooks: $(ENV) ## write notebooks/*.ipynb anew from book/*.md
 experiments: $(ENV) ## run what takes longer than a page, about three hours (EXPERIMENTS="name ..." for some)
 	$(PY) -m experiments $(EXPERIMENTS)
 
+NBGRADER := .venv-nbgrader/bin/python
+
+assignments: .venv-nbgrader/.installed ## make the assignments, for students and with solutions, in _build/assignments
+	$(PY) scripts/make_assignments.py
+
+.venv-nbgrader/.installed: $(ENV) assignments/requirements.txt
+	@test -x $(NBGRADER) || $(PY) -m venv .venv-nbgrader
+	@$(NBGRADER) -m pip install --quiet -r assignments/requirements.txt
+	@touch $@
+
+slides: $(ENV) ## make a deck of slides for each chapter, in _build/slides; builds the book if there is none
+	@test -f $(SITE) || $(MAKE) --no-print-directory book
+	@$(PY) -m pip install --quiet --no-deps --target _build/reveal sphinx-revealjs==3.2.1
+	$(PY) scripts/make_slides.py
+
+links: $(ENV) ## open every link that leaves the book, and report the broken ones (needs a network)
+	$(PY) scripts/check_links.py
+
 PEERS := .venv-peers/bin/python
 
 interop: .venv-peers/.installed ## hold saebook.interop to SAELens and dictionary_learning (installs 2 GB into .venv-peers)
@@ -102,8 +130,8 @@ interop: .venv-peers/.installed ## hold saebook.interop to SAELens and dictionar
 	@$(PEERS) -m pip uninstall --quiet --yes torchvision
 	@touch $@
 
-bench: $(ENV) ## measure time and memory (the times are this machine's)
-	$(PY) benchmarks/footprint.py
+bench: $(ENV) ## measure speed side by side; have nothing else running (PARTS="name ..." for some)
+	$(PY) -m benchmarks $(PARTS)
 
 constraints: $(ENV) ## upgrade every package in .venv and write constraints.txt
 	$(PY) -m pip install --upgrade --upgrade-strategy eager -r requirements.txt
@@ -121,4 +149,4 @@ clean: ## remove the built book and all caches, keep .venv
 	find . -name .venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
-	rm -rf .venv .venv-peers
+	rm -rf .venv .venv-peers .venv-nbgrader

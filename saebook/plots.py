@@ -16,6 +16,8 @@ from saebook._types import Array, ArrayLike
 
 # Okabe & Ito's palette: distinct for colour-blind readers. Black is left out for dark pages' sake.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DPI = 144  # of the pictures' files; a page shows 100 pixels to the inch, a phone's screen has more
+WIDTH = 6.4  # inches, about a page's column
 STYLE: dict[Any, Any] = {
     "axes.grid": True,
     "axes.prop_cycle": plt.cycler(color=COLORS),
@@ -62,7 +64,7 @@ def show(figure: Figure, alt: str | None = None) -> None:
 
     file = io.BytesIO()
     # No program name or version in the file: the same figure makes the same file.
-    figure.savefig(file, format="png", dpi=144, metadata={"Software": None})
+    figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
     plt.close(figure)
     display(
         {"image/png": file.getvalue(), "text/plain": alt},
@@ -111,7 +113,10 @@ def _in_notebook() -> bool:
 def _tiles(
     images: ArrayLike, n_columns: int, shape: tuple[int, int], limit: tuple[float, float], cmap: str
 ) -> tuple[Any, Any]:
-    """The images as one array of tiles, framed by one pixel of NaN, in a bare axis."""
+    """The images as one array of tiles, framed by one pixel of NaN, in a bare axis.
+
+    Each of their pixels is drawn as equally many pixels of the figure's file, so that it is crisp.
+    """
     images = np.asarray(images, dtype=float)
     if images.ndim != 2 or images.shape[1] != shape[0] * shape[1]:
         raise ValueError(
@@ -124,7 +129,10 @@ def _tiles(
     for index, image in enumerate(images):
         top, left = index // n_columns * height, index % n_columns * width
         canvas[top : top + shape[0], left : left + shape[1]] = image.reshape(shape)
-    figure, axis = subplots(figsize=(6.4, 6.4 * canvas.shape[0] / canvas.shape[1]))
+    scale = max(1, round(WIDTH * DPI / canvas.shape[1])) / DPI
+    size = (scale * canvas.shape[1], scale * canvas.shape[0])
+    figure, axis = subplots(figsize=size, layout="none")
+    axis.set_position((0, 0, 1, 1))
     axis.imshow(canvas, cmap=cmap, vmin=limit[0], vmax=limit[1], interpolation="nearest")
     axis.set_axis_off()
     return figure, axis
@@ -183,6 +191,11 @@ def reconstructions(rows: Mapping[str, Array], shape: tuple[int, int] = (28, 28)
     axis.set_xticks([])
     axis.set_yticks([shape[0] / 2 + (shape[0] + 1) * row for row in range(len(rows))], list(rows))
     axis.tick_params(length=0)
+    # Room for the labels at the left, again in whole pixels of the file.
+    width, height = figure.get_size_inches()
+    room = np.ceil(-axis.get_tightbbox().x0 / figure.dpi * DPI + 4) / DPI
+    figure.set_size_inches(width + room, height)
+    axis.set_position((room / (width + room), 0, width / (width + room), 1))
     figure.alt = f"Rows of {n_images} pictures each, from the top: {', '.join(rows)}."
     return figure
 

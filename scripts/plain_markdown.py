@@ -92,8 +92,7 @@ class Book:
         config = yaml.safe_load((self.root / "_config.yml").read_text("utf8"))
         self.repository = config["repository"]["url"]
         self.branch = config["repository"]["branch"]
-        _, owner, name = urlsplit(self.repository).path.split("/")
-        self.site = f"https://{owner}.github.io/{name}"
+        self.site = config["html"]["baseurl"].rstrip("/")
         extensions = set(config["parse"]["myst_enable_extensions"])
         self.markdown = create_md_parser(MdParserConfig(enable_extensions=extensions), RendererHTML)
         self.sources = parse_file(str(self.root / config["bibtex_bibfiles"][0])).entries

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "book" / "_ext"))
@@ -112,3 +114,14 @@ def test_sets_switch_together(build):
     labels = page.select(".sd-tab-set label")
     assert [label["data-sync-id"] for label in labels] == ["tab-torch", "tab-tf"]
     assert {label["data-sync-group"] for label in labels} == {"framework"}
+
+
+def test_pictures_become_webp_without_loss(tmp_path):
+    from light_pages import to_webp
+
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "figure.png")
+    to_webp(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["figure.webp"]
+    with Image.open(tmp_path / "figure.webp") as image:
+        assert (np.asarray(image) == pixels).all()

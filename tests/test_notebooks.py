@@ -106,6 +106,7 @@ display(figure, metadata={"image/png": {"alt": "empty axes"}})
 def book(tmp_path):
     (tmp_path / "_config.yml").write_text(
         "repository: {url: 'https://example.org/owner/name', branch: main}\n"
+        "html: {baseurl: 'https://owner.github.io/name/'}\n"
         "parse: {myst_enable_extensions: [amsmath, colon_fence, dollarmath]}\n"
         "bibtex_bibfiles: [book/references.bib]\n"
     )

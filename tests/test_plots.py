@@ -1,5 +1,6 @@
 """Figures and their descriptions."""
 
+import io
 import subprocess
 import sys
 
@@ -48,6 +49,23 @@ def test_dictionary_tiles_stand_in_reading_order_on_a_common_zero():
     assert (canvas[0, 0], canvas[1, 4], canvas[3, 1]) == (1, -1, 1)
     assert np.isnan(canvas[2]).all()
     assert figure.axes[0].images[0].get_clim() == (-1, 1)
+
+
+@pytest.mark.parametrize("name", ["dictionary", "reconstructions"])
+def test_tiles_are_crisp(name):
+    """Each pixel of a picture is a square of equally many pixels in the file."""
+    figure = FIGURES[name]()
+    canvas = figure.axes[0].images[0].get_array()
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=plots.DPI)
+    file.seek(0)
+    drawn = plt.imread(file)
+    box = figure.axes[0].get_position()
+    drawn = drawn[:, round(box.x0 * drawn.shape[1]) :]
+    scale = drawn.shape[0] // canvas.shape[0]
+    assert drawn.shape[:2] == (scale * canvas.shape[0], scale * canvas.shape[1])
+    squares = drawn[::scale, ::scale].repeat(scale, axis=0).repeat(scale, axis=1)
+    assert (drawn == squares).all()
 
 
 def test_a_dead_row_is_drawn_blank():

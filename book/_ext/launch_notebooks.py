@@ -2,14 +2,26 @@
 
 Neither service can run a Markdown chapter, and a notebook made from one by Jupyter Book would show
 MyST's directives as they are written; scripts/export_notebooks.py makes notebooks without them.
+The links of the launch menu also stand under the title of each chapter, as badges.
 """
 
 import shutil
+from html import escape
 from pathlib import Path, PurePosixPath
 
 
 def notebook_of(pagename):
     return f"notebooks/{PurePosixPath(pagename).name}.ipynb"
+
+
+def badges(links, pathto):
+    """A paragraph of badges, from the launch menu's own links and their names there."""
+    pictures = "\n".join(
+        f'<a href="{escape(url)}"><img alt="Open in {name}" height="20" '
+        f'src="{pathto(f"_static/badge-{name.lower()}.svg", 1)}"/></a>'
+        for name, url in links
+    )
+    return f'\n<p class="launch-badges">\n{pictures}\n</p>'
 
 
 def launch_notebook(app, pagename, templatename, context, doctree):
@@ -18,13 +30,16 @@ def launch_notebook(app, pagename, templatename, context, doctree):
     for group in context.get("header_buttons", []):
         if group.get("label") != "launch-buttons":
             continue
-        for button in group["buttons"]:
-            if "url" in button:
-                button["url"] = button["url"].replace(f"{pagename}.md", notebook)
         if not (Path(app.srcdir) / notebook).exists():
-            context["header_buttons"] = [
-                other for other in context["header_buttons"] if other is not group
-            ]
+            context["header_buttons"].remove(group)
+            return
+        for button in group["buttons"]:
+            button["url"] = button["url"].replace(f"{pagename}.md", notebook)
+        links = [(button["text"], button["url"]) for button in group["buttons"]]
+        context["body"] = context["body"].replace(
+            "</h1>", "</h1>" + badges(links, context["pathto"]), 1
+        )
+        return
 
 
 def offer_notebook(app, exception):

@@ -1,7 +1,14 @@
-"""The built site, read as files: links, pictures, launch buttons."""
+"""The built site, read as files: links, pictures, launch buttons, what other programs read."""
 
+import re
+import struct
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
+
+import pytest
+from bs4 import BeautifulSoup
+from fontTools.ttLib import TTFont
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,6 +30,45 @@ def test_every_internal_link_leads_somewhere(pages):
     assert not broken
 
 
+def test_the_page_for_lost_readers_works_at_any_depth(site, address):
+    """Its own links start at the root of the host, and lead to files of the site."""
+    html = BeautifulSoup((site / "404.html").read_text("utf8"), "html.parser")
+    for tag in html.find_all(list(LINKS)):
+        url = urlsplit(tag.get(LINKS[tag.name], ""))
+        if url.path and not url.netloc:
+            assert url.path.startswith(address.path), tag
+            assert (site / unquote(url.path.removeprefix(address.path))).is_file(), tag
+
+
+def test_the_sitemap_lists_every_page_at_its_public_address(site, pages, address):
+    tree = ElementTree.parse(site / "sitemap.xml")
+    listed = [loc.text for loc in tree.iter("{http://www.sitemaps.org/schemas/sitemap/0.9}loc")]
+    written = {p.relative_to(site).as_posix() for p in pages} - {"search.html"}
+    assert sorted(listed) == sorted(address.geturl() + name for name in written)
+
+
+def test_every_page_introduces_itself(site, pages, address):
+    """A description of its own, and a title, an address and a picture for whoever links to it."""
+    seen = set()
+    for page, html in pages.items():
+        if page.name == "search.html":
+            continue
+        meta = {
+            tag.get("name") or tag.get("property"): tag["content"]
+            for tag in html.find_all("meta", content=True)
+        }
+        assert 50 <= len(meta["description"]) <= 200, page.name
+        assert meta["description"] == meta["og:description"]
+        assert meta["description"] not in seen
+        seen.add(meta["description"])
+        assert meta["og:title"]
+        assert meta["og:url"] == address.geturl() + page.relative_to(site).as_posix()
+        assert html.find("link", rel="canonical")["href"] == meta["og:url"]
+        card = site / meta["og:image"].removeprefix(address.geturl())
+        assert struct.unpack(">II", card.read_bytes()[16:24]) == (1200, 630)
+        assert meta["og:image:alt"]
+
+
 def test_every_picture_has_a_text_alternative(pages):
     pictures = [(page, img) for page, html in pages.items() for img in html.find_all("img")]
     assert pictures
@@ -34,16 +80,40 @@ def test_every_picture_has_a_text_alternative(pages):
     assert not silent
 
 
-def test_launch_buttons_open_notebooks_that_exist(pages):
+NUMBER = re.compile(r"\d")
+DRAWINGS = ("Four codes as matrices", "Forward, from left to right: x, a, z, o")  # of no data
+
+
+def test_every_figure_offers_its_numbers_in_words(pages):
+    """What a code cell draws: numbers in its description, or a table or printed numbers near by.
+
+    Near by: in the same section of the page, not in one of its subsections.
+    """
+    silent = []
+    for page, html in pages.items():
+        for picture in html.select(".cell_output img"):
+            if picture["alt"].startswith(DRAWINGS):
+                continue
+            section = picture.find_parent("section")
+            words = [picture["alt"]]
+            for part in section.select("table, .cell_output pre"):
+                if part.find_parent("section") is section:
+                    words.append(part.get_text())
+            if not any(NUMBER.search(text) for text in words):
+                silent.append((page.name, picture["alt"]))
+    assert not silent
+
+
+@pytest.mark.parametrize("place", [".dropdown-launch-buttons a", ".launch-badges a"])
+def test_launch_buttons_and_badges_open_notebooks_that_exist(pages, place):
     chapters = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
     launched = {"colab.research.google.com": set(), "mybinder.org": set()}
-    for html in pages.values():
-        for link in html.find_all("a", href=True):
-            host = urlsplit(link["href"]).netloc
-            if host in launched:
-                notebook = unquote(link["href"]).rpartition("notebooks/")[2]
-                assert (ROOT / "notebooks" / notebook).is_file(), link["href"]
-                launched[host].add(notebook.removesuffix(".ipynb"))
+    for page, html in pages.items():
+        for link in html.select(place):
+            notebook = unquote(link["href"]).rpartition("notebooks/")[2]
+            assert (ROOT / "notebooks" / notebook).is_file(), link["href"]
+            assert notebook == f"{page.stem}.ipynb"
+            launched[urlsplit(link["href"]).netloc].add(page.stem)
     assert all(names == chapters for names in launched.values())
 
 
@@ -53,6 +123,20 @@ def test_the_download_button_gives_the_same_notebook(pages):
             notebook = ROOT / "notebooks" / link["href"].rpartition("/")[2]
             if not urlsplit(link["href"]).netloc and notebook.exists():
                 assert (page.parent / link["href"]).read_bytes() == notebook.read_bytes()
+
+
+def test_the_icon_fonts_have_every_icon_in_use(site, pages):
+    styles = (site / "_static" / "styles" / "pydata-sphinx-theme.css").read_text("utf8")
+    codes = dict(re.findall(r'\.fa-([a-z0-9-]+):before\{content:"\\([0-9a-f]+)"', styles))
+    fonts = [TTFont(path).getBestCmap() for path in (site / "_static" / "icons").iterdir()]
+    used = {
+        name.removeprefix("fa-")
+        for html in pages.values()
+        for icon in html.select("i.fa-solid, i.fas, i.fab")
+        for name in icon["class"]
+    } & {*codes}
+    assert {"rocket", "github", "moon"} <= used
+    assert not [name for name in used if not any(int(codes[name], 16) in f for f in fonts)]
 
 
 def test_no_page_shows_unprocessed_source(pages):

@@ -1,0 +1,71 @@
+"""Make the written pages lighter to fetch: about half a page's weight, and nothing of its looks.
+
+- Pictures become lossless WebP, half the size of PNG.
+- The theme brings each icon twice, as a script of all icons and as fonts of all icons. The script
+  goes; of the fonts, custom.css prefers the ones made here, which hold only the icons in use.
+- The search's own scripts and index stay on the search page; elsewhere nothing calls them.
+"""
+
+import re
+from pathlib import Path
+
+from fontTools import subset
+from PIL import Image
+
+ICON_SCRIPT = re.compile(r'\s*<script[^>]* src="[^"]*/fontawesome\.js[^"]*"></script>')
+SEARCH_SCRIPTS = re.compile(
+    r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
+)
+ICON_NAME = re.compile(r"\bfa-([a-z0-9-]+)")
+ICON_CODE = re.compile(r'\.fa-([a-z0-9-]+):before\{content:"\\([0-9a-f]+)"')
+OTHER_CODE = re.compile(r'(?<!:before\{)content:"\\(f[0-9a-f]{3})"')
+FONTS = ("fa-solid-900", "fa-brands-400")
+
+
+def to_webp(images):
+    """Replace PNG files by lossless WebP files."""
+    for path in images.glob("*.png"):
+        with Image.open(path) as image:
+            image.save(path.with_suffix(".webp"), lossless=True, method=4)
+        path.unlink()
+
+
+def subset_fonts(static, names):
+    """Fonts of the icons with these names, and of those that a style sheet calls by number."""
+    styles = "".join(path.read_text("utf8") for path in static.rglob("*.css"))
+    numbers = {number for name, number in ICON_CODE.findall(styles) if name in names}
+    codes = [int(number, 16) for number in numbers | {*OTHER_CODE.findall(styles)}]
+    (static / "icons").mkdir(exist_ok=True)
+    for name in FONTS:
+        source = static / "vendor" / "fontawesome" / "webfonts" / f"{name}.ttf"
+        options = subset.Options(flavor="woff", recalc_timestamp=False, notdef_outline=True)
+        font = subset.load_font(str(source), options)
+        subsetter = subset.Subsetter(options)
+        subsetter.populate(unicodes=codes)
+        subsetter.subset(font)
+        subset.save_font(font, str(static / "icons" / f"{name}.woff"), options)
+
+
+def lighten(app, exception):
+    if exception is not None or app.builder.name != "html":
+        return
+    out = Path(app.outdir)
+    to_webp(out / "_images")
+    names = set()
+    for path in out.rglob("*.html"):
+        if "_static" in path.parts:
+            continue
+        text = path.read_text("utf8")
+        names.update(ICON_NAME.findall(text))
+        lighter = ICON_SCRIPT.sub("", text)
+        if path.name != "search.html":
+            lighter = SEARCH_SCRIPTS.sub("", lighter)
+        lighter = re.sub(r'(src="[^"]*_images/[^"]*)\.png"', r'\1.webp"', lighter)
+        if lighter != text:
+            path.write_text(lighter, "utf8")
+    subset_fonts(out / "_static", names)
+
+
+def setup(app):
+    app.connect("build-finished", lighten, priority=900)  # after everything that writes pages
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
