@@ -1,22 +1,69 @@
-"""What `fit` trains on: an array in memory, a memory-mapped file, or an iterable of batches."""
+"""What `fit` trains on: an array in memory, files that stay on disk, or an iterable of batches."""
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from saebook._types import Array, ArrayLike, Corruption, Samples
+from saebook._types import Array, ArrayLike, Corruption, Samples, StrPath
 from saebook.checks import check_array, check_noisy, check_samples, corrupted
 from saebook.config import SAEConfig, TrainConfig
 from saebook.reference import epoch_order, noise_generator
 
 
+class Shards:
+    """Several files as one array ``(n_samples, n_features)`` of which only what is asked is read.
+
+    Parameters
+    ----------
+    parts : list of str or path-like, or of arrays (n_rows, n_features)
+        Names of ``.npy`` files, or arrays such as `numpy.memmap`.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or they differ in width or dtype.
+    """
+
+    def __init__(self, parts: Sequence[StrPath | Array]) -> None:
+        self.parts = [
+            np.load(part, mmap_mode="r") if isinstance(part, str | os.PathLike) else part
+            for part in parts
+        ]
+        kinds = sorted({f"{part.dtype} in shape (n, {part.shape[1:]})" for part in self.parts})
+        if len(kinds) != 1 or self.parts[0].ndim != 2:
+            raise ValueError(
+                "parts must be arrays (n_rows, n_features) of one width and one dtype, "
+                f"got {', '.join(kinds) or 'none'}."
+            )
+        self.ends = np.cumsum([len(part) for part in self.parts])
+        self.dtype, self.ndim = self.parts[0].dtype, 2
+        self.shape = (int(self.ends[-1]), self.parts[0].shape[1])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        return np.concatenate(self.parts).astype(dtype or self.dtype, copy=False)
+
+    def __getitem__(self, rows: Array) -> Array:
+        """The rows with the numbers ``rows``, in that order."""
+        out = np.empty((len(rows), self.shape[1]), self.dtype)
+        places = np.searchsorted(self.ends, rows, side="right")
+        for number, (part, end) in enumerate(zip(self.parts, self.ends, strict=True)):
+            here = places == number
+            out[here] = part[rows[here] - (end - len(part))]
+        return out
+
+
 class Batches:
     """The samples, checked, and the order in which training meets them.
 
-    An array is checked as a whole and kept, for the model's device to hold. A `numpy.memmap` is
-    read and checked batch by batch in the same order, and an iterable, such as a list of arrays or
-    a loader, in its own order; of both no more than a batch is in memory.
+    An array is checked as a whole and kept, for the model's device to hold. A `numpy.memmap` and
+    `Shards` are read and checked batch by batch in the same order, and an iterable, such as a list
+    of arrays or a loader, in its own order; of all these no more than a batch is in memory.
 
     Parameters
     ----------
@@ -26,6 +73,8 @@ class Batches:
     train_config : TrainConfig
     corruption : callable or array, optional
         As in `fit`.
+    rank, world_size : int
+        Number of this process, from 0, and how many there are that share every batch.
 
     Attributes
     ----------
@@ -49,8 +98,11 @@ class Batches:
         dtype: str,
         train_config: TrainConfig,
         corruption: Corruption | ArrayLike | None = None,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         self.config, self.dtype, self.train_config = config, dtype, train_config
+        self.rank, self.world_size = rank, world_size
         self.x, self.array, self.corruption = x, None, corruption
         self.streamed = isinstance(x, Iterator) or (
             isinstance(x, list | tuple) and len(x) > 0 and np.ndim(x[0]) == 2
@@ -64,12 +116,16 @@ class Batches:
                 f"got {type(x).__name__}, which is used up after the first of "
                 f"{train_config.epochs} epochs."
             )
-        if isinstance(x, np.memmap):
-            check_array(config, x, "x")
+        if isinstance(x, np.memmap | Shards):
+            check_array(config, self.x, "x")
         elif not self.streamed:
             self.array = check_samples(config, self.x, "x", dtype)
         batches = None if self.streamed else -(-len(self.x) // train_config.batch_size)
         self.n_steps = None if batches is None else train_config.epochs * batches
+        if batches is not None:
+            last = len(self.x) - (batches - 1) * train_config.batch_size
+            for n_rows in (min(train_config.batch_size, len(self.x)), last):
+                self._share(n_rows)
         if train_config.decay_steps and self.n_steps is None:
             raise ValueError(
                 "decay_steps must be 0 when x is an iterable, whose number of steps is not known, "
@@ -88,34 +144,51 @@ class Batches:
         """Yield each batch of an epoch, counted from 0, in a tuple, with its corrupted copy if any.
 
         A batch is an array ``(n_rows,)`` of row numbers if the samples are in memory, otherwise it
-        is the samples themselves, ``(n_rows, n_features)``.
+        is the samples themselves, ``(n_rows, n_features)``. Of several processes each gets its own
+        rows of it, one after another.
         """
         noise = noise_generator(self.train_config.seed, number)
         n_batches = 0
         for batch in self._given() if self.streamed else self._rows(number):
             n_batches += 1
+            share = self._share(len(batch))
             if self.corruption is None:
-                yield (batch,)
+                yield (self._read(batch[share]),)
             elif self.noisy is not None:
-                yield batch, self.noisy[batch]
-            else:
+                yield batch[share], self.noisy[batch[share]]
+            else:  # noise for all rows, so that each row's is the same however many processes
+                batch = self._read(batch)
                 clean = batch if self.array is None else self.array[batch]
-                yield batch, corrupted(self.corruption, clean, noise)
+                yield batch[share], corrupted(self.corruption, clean, noise)[share]
         if not n_batches:
             raise ValueError(f"x must give at least one batch, got none in epoch {number + 1}.")
 
     def _rows(self, number: int) -> Iterator[Array]:
         order = epoch_order(len(self.x), self.train_config.seed, number)
         for start in range(0, len(order), self.train_config.batch_size):
-            rows = order[start : start + self.train_config.batch_size]
-            yield rows if self.array is not None else self._checked(self.x[rows])
+            yield order[start : start + self.train_config.batch_size]
 
     def _given(self) -> Iterator[Array]:
         for batch in self.x:
             yield self._checked(batch)
 
+    def _read(self, batch: Array) -> Array:
+        """The samples, where `batch` is row numbers of a file."""
+        if self.streamed or self.array is not None:
+            return batch
+        return self._checked(self.x[batch])
+
     def _checked(self, batch: ArrayLike) -> Array:
         return check_samples(self.config, batch, "a batch of x", self.dtype)
+
+    def _share(self, n_rows: int) -> slice:
+        if n_rows < self.world_size:
+            raise ValueError(
+                f"every batch must have a row for each of {self.world_size} processes, got one of "
+                f"{n_rows}; choose another batch_size."
+            )
+        first, last = (n_rows * r // self.world_size for r in (self.rank, self.rank + 1))
+        return slice(first, last)
 
 
 def check_validation_noise(

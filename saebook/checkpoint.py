@@ -47,7 +47,9 @@ class State:
     ) -> None:
         """Nothing to take up."""
 
-    def end_epoch(self, model: Model, row: dict[str, float], optimizer: Optimizer) -> None:
+    def end_epoch(
+        self, model: Model, row: dict[str, float], optimizer: Optimizer, rank: int = 0
+    ) -> None:
         """Record an epoch's figures."""
         self.epochs += 1
         for name, value in row.items():
@@ -118,11 +120,16 @@ class Checkpoint(State):
         self.adam = {name.removeprefix("adam."): value for name, value in adam.items()}
         model.from_numpy(params)
 
-    def end_epoch(self, model: Model, row: dict[str, float], optimizer: Optimizer) -> None:
-        """Record an epoch's figures and the state after it, and write the file, if there is one."""
+    def end_epoch(
+        self, model: Model, row: dict[str, float], optimizer: Optimizer, rank: int = 0
+    ) -> None:
+        """Record an epoch's figures and the state after it, and write the file, if there is one.
+
+        Of several processes, which all have the same to write, the one with `rank` 0 does.
+        """
         super().end_epoch(model, row, optimizer)
         self.adam = optimizer.to_numpy()
-        if self.path is None:
+        if self.path is None or rank > 0:
             return
         notes = {"epochs": self.epochs, "history": self.history, "training": self.training}
         tensors = {f"adam.{name}": value for name, value in self.adam.items()}
@@ -134,6 +141,28 @@ def as_checkpoint(checkpoint: State | StrPath | None) -> State:
     if checkpoint is None:
         return State()
     return checkpoint if isinstance(checkpoint, State) else Checkpoint(checkpoint)
+
+
+def marks(model: Model, train_config: TrainConfig, data: Batches, state: State) -> dict[str, int]:
+    """What processes that train together must begin with alike, as a number for each."""
+    x = data.array if data.streamed or data.array is not None else np.array(data.x.shape)
+    return {
+        "train_config": zlib.crc32(repr(train_config).encode()),
+        "model.config": zlib.crc32(repr(model.config).encode()),
+        "model (weights)": _checksum(model.to_numpy().values()),
+        "x": 0 if x is None else _checksum([x]),
+        "checkpoint (epochs in it)": state.epochs,
+    }
+
+
+def check_same(names: Iterable[str], found: Array) -> None:
+    """Raise ValueError unless all rows of ``found (n_processes, n_marks)`` are equal."""
+    different = [name for name, column in zip(names, found.T, strict=True) if np.ptp(column)]
+    if different:
+        raise ValueError(
+            f"{', '.join(different)} must be the same in every process that trains together, "
+            f"got {len(np.unique(found, axis=0))} kinds in {len(found)} processes."
+        )
 
 
 # What a user gave, for the marks of it that a checkpoint holds.

@@ -6,11 +6,14 @@
 - The search's own scripts and index stay on the search page; elsewhere nothing calls them.
 """
 
+import logging
 import re
 from pathlib import Path
 
 from fontTools import subset
 from PIL import Image
+
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it reports each table that it drops
 
 ICON_SCRIPT = re.compile(r'\s*<script[^>]* src="[^"]*/fontawesome\.js[^"]*"></script>')
 SEARCH_SCRIPTS = re.compile(

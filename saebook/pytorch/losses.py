@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from saebook._types import Array
 from saebook.config import KL, L1, Sparsity
+from saebook.pytorch.distributed import batch_mean
 from saebook.pytorch.model import ACTIVATIONS, SparseAutoencoder
 
 
@@ -30,7 +31,7 @@ def _(sparsity: L1, z: torch.Tensor) -> torch.Tensor:
 @penalty.register
 def _(sparsity: KL, z: torch.Tensor) -> torch.Tensor:
     rho, eps = sparsity.rho, torch.finfo(z.dtype).eps
-    rho_hat = torch.clamp(torch.mean(z, dim=0), eps, 1 - eps)
+    rho_hat = torch.clamp(batch_mean(z), eps, 1 - eps)
     kl = rho * torch.log(rho / rho_hat) + (1 - rho) * torch.log((1 - rho) / (1 - rho_hat))
     return sparsity.beta * torch.sum(kl)
 

@@ -6,6 +6,7 @@ import torch
 
 from saebook.config import AuxK, BatchTopK, Gated, JumpReLU, TopK
 from saebook.modern import THRESHOLD_RATE, check_threshold
+from saebook.pytorch.distributed import all_gather, batch_rows, largest_of_batch
 from saebook.pytorch.losses import sparsity_loss
 from saebook.pytorch.model import ACTIVATIONS, SparseAutoencoder, code, update_kept
 from saebook.pytorch.sparse import largest
@@ -47,13 +48,15 @@ def _(
     sparsity: TopK | BatchTopK, model: SparseAutoencoder, a: torch.Tensor, z: torch.Tensor
 ) -> None:
     if isinstance(sparsity, BatchTopK):
-        smallest, before = torch.min(torch.where(z > 0, z, torch.inf)), model.threshold
+        smallest = torch.min(all_gather(torch.min(torch.where(z > 0, z, torch.inf))))
+        before = model.threshold
         mean = before + THRESHOLD_RATE * (smallest - before)
         after = torch.where(before < 0, smallest, mean)
         model.threshold.copy_(torch.where(torch.isfinite(smallest), after, before))
     if sparsity.aux is not None:
-        silent = ~torch.any(z != 0, dim=0)
-        model.silent.copy_(torch.where(silent, model.silent + len(z), 0))
+        in_share = torch.any(z != 0, dim=0)
+        silent = ~torch.any(all_gather(in_share), dim=0)
+        model.silent.copy_(torch.where(silent, model.silent + batch_rows(z), 0))
 
 
 # BatchTopK
@@ -64,9 +67,7 @@ def _(
     sparsity: BatchTopK, model: SparseAutoencoder, a: torch.Tensor, training: bool
 ) -> torch.Tensor:
     if training:
-        row = torch.reshape(a, (1, -1))
-        kept = torch.reshape(largest(row, sparsity.k * len(a)), a.shape)
-        return torch.where(kept, torch.relu(a), 0)
+        return torch.where(largest_of_batch(a, sparsity.k), torch.relu(a), 0)
     check_threshold(float(model.threshold))
     return torch.where(a > model.threshold, a, 0)
 

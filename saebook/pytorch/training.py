@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from tqdm import tqdm
 
 from saebook._types import Array, ArrayLike, Corruption, Samples, StrPath
 from saebook.batches import Batches, check_validation_noise
-from saebook.checkpoint import State, as_checkpoint
+from saebook.checkpoint import State, as_checkpoint, marks
 from saebook.checks import (
     check_batch_size,
     check_finite,
@@ -19,6 +20,7 @@ from saebook.checks import (
 )
 from saebook.config import TrainConfig
 from saebook.metrics import dead_features, fvu, l0
+from saebook.pytorch import distributed
 from saebook.pytorch.adam import Adam
 from saebook.pytorch.losses import loss_terms
 from saebook.pytorch.model import SparseAutoencoder, update_kept
@@ -40,13 +42,18 @@ def fit(
     Called again, it goes on from the present weights with a fresh optimiser and the same sequence
     of orders; give it another ``train_config.seed`` for other orders.
 
+    Several processes that torchrun has started, each of which has called
+    ``torch.distributed.init_process_group()``, train one model together if all call it alike: of
+    every batch each takes its share, and the weights are those of a single process up to rounding.
+
     Parameters
     ----------
     model : SparseAutoencoder
     x : array (n_samples, n_features), or an iterable of such arrays
         Training samples. An array is copied to a GPU once; a CPU uses it as it is. For data larger
-        than memory give a `numpy.memmap`, which is read batch by batch, or an iterable that gives
-        the batches of an epoch, in its order, every time it is gone through.
+        than memory give a `numpy.memmap` or `saebook.batches.Shards`, which are read batch by
+        batch, or an iterable that gives the batches of an epoch, in its order, every time it is
+        gone through.
     train_config : TrainConfig
     x_val : array (n_val_samples, n_features), optional
         Validation samples, looked at after every epoch, all at once.
@@ -58,7 +65,7 @@ def fit(
         corrupted copy of all samples, the same in every epoch.
     checkpoint : str or path-like, optional
         File that is written after every epoch, whole or not at all. If it exists, training goes on
-        from it, exactly as if it had never stopped.
+        from it, exactly as if it had never stopped. Of several processes one writes, and all read.
     after_epoch : callable, optional
         ``after_epoch(number, row)`` is called with the number of the epoch, from 1, and its
         figures; training ends when it returns a true value.
@@ -85,11 +92,14 @@ def fit(
     """
     if train_config.mixed_precision and model.dtype != "float32":
         raise ValueError(f"mixed_precision needs a model of dtype float32, got {model.dtype}.")
-    data = Batches(model.config, x, model.dtype, train_config, corruption)
+    rank, world_size = distributed.rank(), distributed.world_size()
+    data = Batches(model.config, x, model.dtype, train_config, corruption, rank, world_size)
     x_val = check_validation(model.config, x_val, model.dtype)
     x_val_noisy = check_validation_noise(corruption, x_val, train_config.seed)
     state = as_checkpoint(checkpoint)
     state.begin(model, train_config, data, x_val)
+    if world_size > 1:
+        distributed.refuse_different(marks(model, train_config, data, state), model.device)
     tensor = partial(torch.as_tensor, device=model.device)
     resident = None if data.array is None else tensor(data.array)
     sparse = pays(model.config, model.device) and not train_config.mixed_precision
@@ -97,9 +107,11 @@ def fit(
     fired = torch.zeros(model.config.n_latents, dtype=torch.bool, device=model.device)
     sums = torch.zeros(5, dtype=model.b_dec.dtype, device=model.device)
 
+    @distributed.together
     def step(
         rate: float, strength: float, batch: torch.Tensor, noisy: torch.Tensor | None = None
     ) -> None:
+        z: Any  # a tensor, or a SparseCode
         seen = batch if noisy is None else noisy
         if sparse:
             a, z = model.sparse_code(seen)
@@ -109,6 +121,7 @@ def fit(
         terms = loss_terms(model, batch, a, z, strength)
         optimizer.zero_grad()
         terms["loss"].backward()
+        distributed.average_gradients(model, len(batch))
         optimizer.param_groups[0]["lr"] = rate
         optimizer.step()
         update_kept(model.config.sparsity, model, a, z)
@@ -124,7 +137,7 @@ def fit(
     if state.adam:
         optimizer.from_numpy(state.adam)
         n_steps = int(state.adam["t"])
-    hide = None if progress is None else not progress
+    hide = True if rank > 0 else None if progress is None else not progress
     try:
         epochs = range(state.epochs, train_config.epochs)
         for epoch in tqdm(epochs, desc="training", unit="epoch", disable=hide):
@@ -140,13 +153,15 @@ def fit(
                 n_steps += 1
             model.product_dtype = None
             names = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
-            row = dict(zip(names, (sums / n_samples).tolist(), strict=True))
-            row["dead"] = int(torch.sum(~fired))
+            means, all_fired = distributed.of_all(sums, fired, n_samples)
+            row = dict(zip(names, means.tolist(), strict=True))
+            row["dead"] = int(torch.sum(~all_fired))
             check_finite(row["loss"], model.to_numpy(), epoch)
             if x_val is not None:
                 values = evaluate(model, x_val, x_val_noisy)
                 row |= {f"val_{name}": value for name, value in values.items()}
-            state.end_epoch(model, row, optimizer)
+            state.end_epoch(model, row, optimizer, rank)
+            distributed.barrier()
             if after_epoch is not None and after_epoch(epoch + 1, row):
                 break
     finally:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from saebook._types import Array
 from saebook.config import KL, L1, Sparsity
+from saebook.tensorflow.distributed import batch_mean
 from saebook.tensorflow.model import ACTIVATIONS, SparseAutoencoder
 
 
@@ -30,7 +31,7 @@ def _(sparsity: L1, z: tf.Tensor) -> tf.Tensor:
 @penalty.register
 def _(sparsity: KL, z: tf.Tensor) -> tf.Tensor:
     rho, eps = sparsity.rho, np.finfo(z.dtype.as_numpy_dtype).eps
-    rho_hat = tf.clip_by_value(tf.reduce_mean(z, axis=0), eps, 1 - eps)
+    rho_hat = tf.clip_by_value(batch_mean(z), eps, 1 - eps)
     kl = rho * tf.math.log(rho / rho_hat) + (1 - rho) * tf.math.log((1 - rho) / (1 - rho_hat))
     return sparsity.beta * tf.reduce_sum(kl)
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from saebook.config import AuxK, BatchTopK, Gated, JumpReLU, TopK
 from saebook.modern import THRESHOLD_RATE, check_threshold
+from saebook.tensorflow.distributed import all_gather, batch_rows, largest_of_batch
 from saebook.tensorflow.losses import sparsity_loss
 from saebook.tensorflow.model import ACTIVATIONS, SparseAutoencoder, code, update_kept
 from saebook.tensorflow.sparse import largest
@@ -43,13 +44,15 @@ def _(
 @update_kept.register(BatchTopK)
 def _(sparsity: TopK | BatchTopK, model: SparseAutoencoder, a: tf.Tensor, z: tf.Tensor) -> None:
     if isinstance(sparsity, BatchTopK):
-        smallest, before = tf.reduce_min(tf.where(z > 0, z, np.inf)), model.threshold
+        smallest = tf.reduce_min(all_gather(tf.reduce_min(tf.where(z > 0, z, np.inf))))
+        before = model.threshold
         mean = before + THRESHOLD_RATE * (smallest - before)
         after = tf.where(before < 0, smallest, mean)
         model.threshold.assign(tf.where(tf.math.is_finite(smallest), after, before))
     if sparsity.aux is not None:
-        silent = ~tf.reduce_any(z != 0, axis=0)
-        n_rows = tf.cast(tf.shape(z)[0], z.dtype)
+        in_share = tf.reduce_any(z != 0, axis=0)
+        silent = ~tf.reduce_any(all_gather(in_share), axis=0)
+        n_rows = tf.cast(batch_rows(z), z.dtype)
         model.silent.assign(tf.where(silent, model.silent + n_rows, 0))
 
 
@@ -59,11 +62,9 @@ def _(sparsity: TopK | BatchTopK, model: SparseAutoencoder, a: tf.Tensor, z: tf.
 @code.register
 def _(sparsity: BatchTopK, model: SparseAutoencoder, a: tf.Tensor, training: bool) -> tf.Tensor:
     if training:
-        row = tf.reshape(a, (1, -1))
-        kept = tf.reshape(largest(row, sparsity.k * tf.shape(a)[0]), tf.shape(a))
-        return tf.where(kept, tf.nn.relu(a), 0)
+        return tf.where(largest_of_batch(a, sparsity.k), tf.nn.relu(a), 0)
     if tf.executing_eagerly():
-        check_threshold(float(model.threshold))
+        check_threshold(float(model.threshold.numpy()))
     return tf.where(a > model.threshold, a, 0)
 
 

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from saebook._types import Array, ArrayLike, Corruption, Samples, StrPath
 from saebook.batches import Batches, check_validation_noise
-from saebook.checkpoint import State, as_checkpoint
+from saebook.checkpoint import State, as_checkpoint, marks
 from saebook.checks import (
     check_batch_size,
     check_finite,
@@ -18,6 +18,7 @@ from saebook.checks import (
 )
 from saebook.config import TrainConfig
 from saebook.metrics import dead_features, fvu, l0
+from saebook.tensorflow import distributed
 from saebook.tensorflow.adam import Adam
 from saebook.tensorflow.losses import loss_terms
 from saebook.tensorflow.model import SparseAutoencoder, update_kept
@@ -39,13 +40,18 @@ def fit(
     Called again, it goes on from the present weights with a fresh optimiser and the same sequence
     of orders; give it another ``train_config.seed`` for other orders.
 
+    Several processes, each in the scope of a ``tf.distribute.MultiWorkerMirroredStrategy`` in which
+    it has made the model too, train one model together if all call it alike: of every batch each
+    takes its share, and the weights are those of a single process up to rounding.
+
     Parameters
     ----------
     model : SparseAutoencoder
     x : array (n_samples, n_features), or an iterable of such arrays
         Training samples. An array is copied to a GPU once; a CPU uses it as it is. For data larger
-        than memory give a `numpy.memmap`, which is read batch by batch, or an iterable that gives
-        the batches of an epoch, in its order, every time it is gone through.
+        than memory give a `numpy.memmap` or `saebook.batches.Shards`, which are read batch by
+        batch, or an iterable that gives the batches of an epoch, in its order, every time it is
+        gone through.
     train_config : TrainConfig
     x_val : array (n_val_samples, n_features), optional
         Validation samples, looked at after every epoch, all at once.
@@ -57,7 +63,7 @@ def fit(
         corrupted copy of all samples, the same in every epoch.
     checkpoint : str or path-like, optional
         File that is written after every epoch, whole or not at all. If it exists, training goes on
-        from it, exactly as if it had never stopped.
+        from it, exactly as if it had never stopped. Of several processes one writes, and all read.
     after_epoch : callable, optional
         ``after_epoch(number, row)`` is called with the number of the epoch, from 1, and its
         figures; training ends when it returns a true value.
@@ -84,11 +90,14 @@ def fit(
     """
     if train_config.mixed_precision and model.dtype != "float32":
         raise ValueError(f"mixed_precision needs a model of dtype float32, got {model.dtype}.")
-    data = Batches(model.config, x, model.dtype, train_config, corruption)
+    rank, world_size = distributed.rank(), distributed.world_size()
+    data = Batches(model.config, x, model.dtype, train_config, corruption, rank, world_size)
     x_val = check_validation(model.config, x_val, model.dtype)
     x_val_noisy = check_validation_noise(corruption, x_val, train_config.seed)
     state = as_checkpoint(checkpoint)
     state.begin(model, train_config, data, x_val)
+    if world_size > 1:
+        distributed.refuse_different(marks(model, train_config, data, state), model.device)
     sparse = pays(model.config, model.device) and not train_config.mixed_precision
     with tf.device(model.device):
         # On the CPU the array is at hand already, and TensorFlow would take two copies of it.
@@ -110,6 +119,7 @@ def fit(
     @tf.function(
         input_signature=[number, number] + [samples] * (1 + data.noisy_too), autograph=False
     )
+    @distributed.together
     def step(
         rate: tf.Tensor, strength: tf.Tensor, batch: tf.Tensor, noisy: tf.Tensor | None = None
     ) -> None:
@@ -122,7 +132,8 @@ def fit(
                     a = model.preactivation(seen)
                     z = model.code(a, training=True)
                 terms = loss_terms(model, batch, a, z, tf.cast(strength, model.dtype))
-            optimizer.step(tape.gradient(terms["loss"], model.trainable_variables), rate)
+            gradients = tape.gradient(terms["loss"], model.trainable_variables)
+            optimizer.step(distributed.average(gradients, tf.shape(batch)[0]), rate)
             update_kept(model.config.sparsity, model, a, z)
             if model.config.unit_norm:
                 model.normalize_decoder()
@@ -136,7 +147,7 @@ def fit(
     if state.adam:
         optimizer.from_numpy(state.adam)
         n_steps = int(state.adam["t"])
-    hide = None if progress is None else not progress
+    hide = True if rank > 0 else None if progress is None else not progress
     try:
         epochs = range(state.epochs, train_config.epochs)
         for epoch in tqdm(epochs, desc="training", unit="epoch", disable=hide):
@@ -154,13 +165,15 @@ def fit(
                     traced(rate, strength, batch_of(given), *map(tf.constant, noisy))
             model.product_dtype = None
             names = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
-            row = dict(zip(names, (sums / n_samples).numpy().tolist(), strict=True))
-            row["dead"] = int(np.sum(~fired.numpy()))
+            means, all_fired = distributed.of_all(sums, fired, n_samples)
+            row = dict(zip(names, means.tolist(), strict=True))
+            row["dead"] = int(np.sum(~all_fired))
             check_finite(row["loss"], model.to_numpy(), epoch)
             if x_val is not None:
                 values = evaluate(model, x_val, x_val_noisy)
                 row |= {f"val_{name}": value for name, value in values.items()}
-            state.end_epoch(model, row, optimizer)
+            state.end_epoch(model, row, optimizer, rank)
+            distributed.barrier()
             if after_epoch is not None and after_epoch(epoch + 1, row):
                 break
     finally:

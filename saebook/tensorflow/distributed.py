@@ -1,0 +1,156 @@
+"""Training in several processes, each with its share of every batch.
+
+In one process every function here hands back what it was given. In several, all of them have to
+call it, in the same order, or those that did will wait for the others.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from saebook._types import Array
+from saebook.checkpoint import check_same
+from saebook.tensorflow.sparse import largest
+
+
+def world_size() -> int:
+    """Processes that train together: 1 outside the scope of a strategy."""
+    if not tf.distribute.has_strategy():
+        return 1
+    strategy = tf.distribute.get_strategy()
+    devices = strategy.extended.worker_devices
+    if len(devices) > 1:
+        raise ValueError(
+            "the strategy must have one device in each process, such as "
+            "tf.distribute.MultiWorkerMirroredStrategy where each process sees one GPU or none, "
+            f"got {type(strategy).__name__} with {len(devices)}."
+        )
+    return strategy.num_replicas_in_sync
+
+
+def rank() -> int:
+    """Number of this process, from 0."""
+    here = together(lambda: tf.distribute.get_replica_context().replica_id_in_sync_group)
+    return int(here()) if world_size() > 1 else 0
+
+
+def together(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, in which the others of this module speak to the other processes.
+
+    Outside of one they never do: a loss of samples that one process looks at is its own.
+    """
+    if world_size() == 1:
+        return function
+
+    @wraps(function)
+    def wrapped(*args: Any) -> Any:
+        return tf.distribute.get_strategy().run(function, args)
+
+    return wrapped
+
+
+def _together() -> Any:
+    context = tf.distribute.get_replica_context()
+    return context if context and context.num_replicas_in_sync > 1 else None
+
+
+def all_reduce(value: tf.Tensor) -> tf.Tensor:
+    """Sum over the processes."""
+    context = _together()
+    return context.all_reduce("SUM", value) if context else value
+
+
+def all_gather(value: tf.Tensor) -> tf.Tensor:
+    """The values of all processes, which have the same shape, along a new first axis."""
+    context = _together()
+    if not context:
+        return value[None]
+    if value.dtype == tf.bool:  # which cannot be gathered
+        return tf.cast(all_gather(tf.cast(value, tf.int32)), tf.bool)
+    return context.all_gather(value[None], axis=0)
+
+
+def average(values: Sequence[tf.Tensor], n_rows: tf.Tensor) -> list[tf.Tensor]:
+    """Means over the batch of what are means over this process's `n_rows` of it.
+
+    One message for all of them. The shares count by their rows, which need not be as many.
+    """
+    if not _together():
+        return list(values)
+    rows = tf.cast(n_rows, values[0].dtype)
+    total = all_reduce(
+        tf.concat([*(rows * tf.reshape(value, [-1]) for value in values), [rows]], axis=0)
+    )
+    sizes = [value.shape.num_elements() for value in values]
+    parts = tf.split(total[:-1] / total[-1], sizes)
+    return [tf.reshape(part, value.shape) for part, value in zip(parts, values, strict=True)]
+
+
+def batch_rows(z: tf.Tensor) -> tf.Tensor:
+    """Rows of the batch of which ``z`` has this process's share."""
+    return all_reduce(tf.shape(z)[0])
+
+
+def batch_mean(z: tf.Tensor) -> tf.Tensor:
+    """Mean over the batch of each column of this process's share of it, ``(n_columns,)``.
+
+    Its gradient is that of the mean over the share: the average of the gradients does the rest.
+    """
+    mean = tf.reduce_mean(z, axis=0)
+    if not _together():
+        return mean
+    (whole,) = average([mean], tf.shape(z)[0])
+    return mean + tf.stop_gradient(whole - mean)
+
+
+def largest_of_batch(a: tf.Tensor, k: int) -> tf.Tensor:
+    """Whether an entry of this process's share is among the `k` per row largest of the batch.
+
+    The first of equals goes first, as in `largest`.
+    """
+    row = tf.reshape(a, (1, -1))
+    n_kept = k * tf.shape(a)[0]
+    context = _together()
+    if context:
+        # Each process's best, as many as could be kept at all, and where the best of those are.
+        total = k * batch_rows(a)
+        values = tf.math.top_k(row[0], tf.minimum(total, tf.size(a))).values
+        missing = tf.fill([total - tf.size(values)], tf.constant(-np.inf, a.dtype))
+        best = all_gather(tf.concat([values, missing], axis=0))
+        kept = tf.reshape(largest(tf.reshape(best, (1, -1)), total), tf.shape(best))
+        here = kept[context.replica_id_in_sync_group]
+        n_kept = tf.reduce_sum(tf.cast(here, tf.int32))
+    return tf.reshape(largest(row, n_kept), tf.shape(a))
+
+
+def of_all(sums: tf.Variable, fired: tf.Variable, n_samples: int) -> tuple[Array, Array]:
+    """Sums over all `n_samples` of all processes as means, and what has fired in any of them."""
+    if world_size() == 1:
+        return (sums / n_samples).numpy(), fired.numpy()
+
+    def counted() -> tuple[tf.Tensor, ...]:
+        total = tf.cast(all_reduce(tf.constant(n_samples)), sums.dtype)
+        n_fired = all_reduce(tf.cast(fired, tf.int32))
+        return all_reduce(tf.convert_to_tensor(sums)) / total, n_fired > 0
+
+    means, all_fired = together(counted)()
+    return means.numpy(), all_fired.numpy()
+
+
+def refuse_different(marks: Mapping[str, int], device: str) -> None:
+    """Raise ValueError unless all processes have the same marks, numbers that stand for settings.
+
+    Processes that begin with different models, data or settings would end with different models.
+    """
+    # A row for each process: to gather them would have TensorFlow trace a function every time.
+    own = np.eye(world_size(), dtype=np.int64)[:, [rank()]] * list(marks.values())
+    check_same(marks, together(all_reduce)(tf.constant(own)).numpy())
+
+
+def barrier() -> None:
+    """Wait for the other processes."""
+    if world_size() > 1:
+        together(all_reduce)(tf.constant(0.0))
