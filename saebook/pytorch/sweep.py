@@ -46,7 +46,7 @@ def fit_many(
 
     Parameters
     ----------
-    models : sequence of SparseAutoencoder
+    models : sequence of models
         Of the same sizes, dtype and device. Not TopK nor BatchTopK.
     x : array (n_samples, n_features)
         Training samples.
