@@ -1,6 +1,6 @@
-"""Make the written pages lighter to fetch: about half a page's weight, and nothing of its looks.
+"""Make the written pages lighter to fetch: about half their weight, next to nothing of their looks.
 
-- Pictures become lossless WebP, half the size of PNG.
+- Pictures become WebP without loss, half the size of PNG; a photograph, large even so, with some.
 - The theme brings each icon twice, as a script of all icons and as fonts of all icons. The script
   goes; of the fonts, custom.css prefers the ones made here, which hold only the icons in use.
 - The search's own scripts and index stay on the search page; elsewhere nothing calls them.
@@ -25,11 +25,17 @@ OTHER_CODE = re.compile(r'(?<!:before\{)content:"\\(f[0-9a-f]{3})"')
 FONTS = ("fa-solid-900", "fa-brands-400")
 
 
+LARGE = 200_000  # bytes of a picture without loss; only a photograph takes as many
+
+
 def to_webp(images):
-    """Replace PNG files by lossless WebP files."""
+    """Replace PNG files by WebP files."""
     for path in images.glob("*.png"):
+        target = path.with_suffix(".webp")
         with Image.open(path) as image:
-            image.save(path.with_suffix(".webp"), lossless=True, method=4)
+            image.save(target, lossless=True, method=4)
+            if target.stat().st_size > LARGE:
+                image.save(target, quality=90, method=4)
         path.unlink()
 
 
