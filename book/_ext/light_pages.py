@@ -69,7 +69,7 @@ def lighten(app, exception):
         lighter = ICON_SCRIPT.sub("", text)
         if path.name != "search.html":
             lighter = SEARCH_SCRIPTS.sub("", lighter)
-        lighter = re.sub(r'(src="[^"]*_images/[^"]*)\.png"', r'\1.webp"', lighter)
+        lighter = re.sub(r'((?:src|href)="[^"]*_images/[^"]*)\.png"', r'\1.webp"', lighter)
         if lighter != text:
             path.write_text(lighter, "utf8")
     subset_fonts(out / "_static", names)
