@@ -18,8 +18,10 @@ def _fit(framework, work, x, n_epochs, stamp):
     package = import_module(f"saebook.{framework}")
     model = package.SparseAutoencoder(work.config, device="cpu")
     training = TrainConfig(n_epochs, work.batch_size, work.learning_rate)
-    package.fit(model, x, training, progress=False, after_epoch=lambda *_: stamp())
-    return lambda x: package.reconstruct(model, x)
+    package.fit(
+        model, x, training, progress=False,
+        after_epoch=lambda *_: stamp(lambda x: package.reconstruct(model, x)),
+    )  # fmt: skip
 
 
 def saebook_pytorch(*arguments):
@@ -47,7 +49,7 @@ def pytorch_products(work, x, n_epochs, stamp):
             torch.mm(z.T, x, out=out_dec)
             torch.mm(x, W_dec.T, out=out_z)
             torch.mm(x.T, z, out=out_enc)
-        stamp()
+        stamp(None)
 
 
 @cache
@@ -78,7 +80,7 @@ def tensorflow_products(work, x, n_epochs, stamp):
         for _ in range(n_epochs):
             for _ in range(-(-work.n_samples // b)):
                 _tensorflow_products()(*given)
-            stamp()
+            stamp(None)
 
 
 # Other ways to train the same model: sigmoids, squared error, KL penalty
@@ -116,6 +118,11 @@ def _torch_loop(work, loader, n_epochs, stamp):
     encoder, decoder = _torch_model(work.config)
     parameters = [*encoder.parameters(), *decoder.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=work.learning_rate)
+
+    @torch.no_grad()
+    def rebuild(x):
+        return decoder(encoder(torch.as_tensor(x))).numpy()
+
     for _ in range(n_epochs):
         for (batch,) in loader:
             z = encoder(batch)
@@ -123,13 +130,7 @@ def _torch_loop(work, loader, n_epochs, stamp):
             optimizer.zero_grad()
             (error + _torch_kl(work.config.sparsity, z)).backward()
             optimizer.step()
-        stamp()
-
-    @torch.no_grad()
-    def rebuild(x):
-        return decoder(encoder(torch.as_tensor(x))).numpy()
-
-    return rebuild
+        stamp(rebuild)
 
 
 def plain_pytorch(work, x, n_epochs, stamp):
@@ -140,7 +141,7 @@ def plain_pytorch(work, x, n_epochs, stamp):
     generator = torch.Generator().manual_seed(0)
     data = TensorDataset(torch.as_tensor(x))
     loader = DataLoader(data, work.batch_size, shuffle=True, generator=generator)
-    return _torch_loop(work, loader, n_epochs, stamp)
+    _torch_loop(work, loader, n_epochs, stamp)
 
 
 def document_pytorch(work, x, n_epochs, stamp):
@@ -166,7 +167,7 @@ def document_pytorch(work, x, n_epochs, stamp):
 
     generator = torch.Generator().manual_seed(0)
     loader = DataLoader(Digits(), work.batch_size, shuffle=True, generator=generator)
-    return _torch_loop(work, loader, n_epochs, stamp)
+    _torch_loop(work, loader, n_epochs, stamp)
 
 
 def _keras_layers(config):
@@ -212,12 +213,14 @@ def keras_fit(work, x, n_epochs, stamp):
     def error(x, x_hat):
         return tf.reduce_sum((x_hat - x) ** 2, axis=1)
 
+    def rebuild(x):
+        return decoder(encoder(x)).numpy()
+
     with tf.device("cpu:0"):
         model = Autoencoder()
         model.compile(keras.optimizers.Adam(work.learning_rate), error)
-        after = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: stamp())
+        after = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: stamp(rebuild))
         model.fit(x, x, work.batch_size, epochs=n_epochs, verbose=0, callbacks=[after])
-    return lambda x: decoder(encoder(x)).numpy()
 
 
 def document_tensorflow(work, x, n_epochs, stamp):
@@ -243,5 +246,4 @@ def document_tensorflow(work, x, n_epochs, stamp):
                 optimizer.apply_gradients(
                     zip(tape.gradient(loss, variables), variables, strict=True)
                 )
-            stamp()
-    return lambda x: decoder(encoder(x)).numpy()
+            stamp(lambda x: decoder(encoder(x)).numpy())

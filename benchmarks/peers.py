@@ -1,25 +1,27 @@
-"""TopK training by other packages, for `make bench` to run where they are installed.
+"""Training by other packages, for `make bench` to run where they are installed.
 
     .venv-peers/bin/python -m benchmarks.peers
 
-prints the table as JSON on its last line. All have the same data, width, k, batch size, number of
+prints the tables as JSON on its last line. All have the same data, width, k, batch size, number of
 updates and PyTorch's fused Adam. What each adds of its own (starting weights, norms, losses for
 dead latents) stays as it is, so they do not end at the same error; it stands beside the speed.
 """
 
 import importlib.metadata
 import json
+import sys
+from unittest.mock import MagicMock
 
 from benchmarks import contestants, side_by_side
-from benchmarks.works import TOPK, digits
+from benchmarks.works import PLAIN, TOPK, Work
 
 
-def _train(work, x, n_epochs, stamp, parameters, loss, after=lambda: None, lr=None):
+def _train(work, x, n_epochs, stamp, parameters, loss, rebuild, after=lambda: None):
     """A plain loop with data in memory: an order per epoch, fused Adam."""
     import torch
 
     x = torch.as_tensor(x)
-    optimizer = torch.optim.Adam(parameters, lr=lr or work.learning_rate, fused=True)
+    optimizer = torch.optim.Adam(parameters, lr=work.learning_rate, fused=True)
     generator = torch.Generator().manual_seed(0)
     for _ in range(n_epochs):
         for rows in torch.randperm(len(x), generator=generator).split(work.batch_size):
@@ -27,7 +29,7 @@ def _train(work, x, n_epochs, stamp, parameters, loss, after=lambda: None, lr=No
             loss(x[rows]).backward()
             optimizer.step()
             after()
-        stamp()
+        stamp(rebuild)
 
 
 def _rebuilder(forward):
@@ -61,8 +63,7 @@ def sae_lens(work, x, n_epochs, stamp):
         )  # fmt: skip
         return sae.training_forward_pass(step).loss
 
-    _train(work, x, n_epochs, stamp, sae.parameters(), loss)
-    return _rebuilder(sae)
+    _train(work, x, n_epochs, stamp, sae.parameters(), loss, _rebuilder(sae))
 
 
 def dictionary_learning(work, x, n_epochs, stamp):
@@ -81,8 +82,7 @@ def dictionary_learning(work, x, n_epochs, stamp):
         for rows in torch.randperm(len(x), generator=generator).split(work.batch_size):
             trainer.update(number, x[rows])
             number += 1
-        stamp()
-    return _rebuilder(trainer.ae)
+        stamp(_rebuilder(trainer.ae))
 
 
 def sparsify(work, x, n_epochs, stamp):
@@ -98,14 +98,16 @@ def sparsify(work, x, n_epochs, stamp):
         device="cpu",
     )
     _train(
-        work, x, n_epochs, stamp, coder.parameters(),
-        lambda batch: coder(batch).fvu, after=coder.set_decoder_norm_to_unit_norm,
+        work, x, n_epochs, stamp, coder.parameters(), lambda batch: coder(batch).fvu,
+        _rebuilder(lambda x: coder(x).sae_out), coder.set_decoder_norm_to_unit_norm,
     )  # fmt: skip
-    return _rebuilder(lambda x: coder(x).sae_out)
 
 
 def overcomplete(work, x, n_epochs, stamp):
     import torch
+
+    # Its models of images, which are not needed here, need torchvision: see the requirements.
+    sys.modules.setdefault("torchvision", MagicMock())
     from overcomplete.sae import TopKSAE
 
     config = work.config
@@ -118,36 +120,61 @@ def overcomplete(work, x, n_epochs, stamp):
         _, _, x_hat = sae(batch)
         return ((x_hat - batch) ** 2).sum(dim=1).mean()
 
-    _train(work, x, n_epochs, stamp, sae.parameters(), loss)
-    sae.eval()
-    return _rebuilder(lambda x: sae(x)[2])
+    _train(work, x, n_epochs, stamp, sae.parameters(), loss, _rebuilder(lambda x: sae(x)[2]))
+
+
+def pyod(work, x, n_epochs, stamp):
+    """An autoencoder without sparsity, for anomaly detection."""
+    import torch
+    from pyod.models.auto_encoder import AutoEncoder
+
+    class Stamped(AutoEncoder):
+        def epoch_update(self):
+            self.model.eval()
+            stamp(_rebuilder(self.model))
+            self.model.train()
+
+    torch.manual_seed(0)
+    detector = Stamped(
+        lr=work.learning_rate, epoch_num=n_epochs, batch_size=work.batch_size, random_state=0,
+        optimizer_name="adam", device="cpu", preprocessing=False, batch_norm=False, dropout_rate=0,
+        hidden_neuron_list=[work.config.n_latents], hidden_activation_name="sigmoid", verbose=0,
+    )  # fmt: skip
+    detector.fit(x)
 
 
 PEERS = {
-    "sae-lens": sae_lens,
-    "dictionary-learning": dictionary_learning,
-    "eai-sparsify": sparsify,
-    "overcomplete": overcomplete,
+    "topk": (
+        TOPK,
+        {
+            "sae-lens": sae_lens,
+            "dictionary-learning": dictionary_learning,
+            "eai-sparsify": sparsify,
+            "overcomplete": overcomplete,
+        },
+    ),
+    "plain": (PLAIN, {"pyod": pyod}),
 }
 
 
-def main(repeats=5):
-    x, x_val = digits()
-    here, missing = {}, {}
-    for name, contestant in PEERS.items():
-        try:
-            version = importlib.metadata.version(name)
-            small = side_by_side.Work(TOPK.config, TOPK.batch_size, TOPK.batch_size, n_epochs=2)
-            contestant(small, x[: TOPK.batch_size], 2, lambda: None)(x_val[:2])
-            here[f"{name} {version}"] = contestant
-        except Exception as error:  # one that cannot run here is named with the reason
-            missing[name] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-    mine = {
-        "saebook, PyTorch": contestants.saebook_pytorch,
-        "five products, PyTorch": contestants.pytorch_products,
-    }
-    table = side_by_side.run(TOPK, mine | here, x, x_val, repeats)
-    print(json.dumps(table | {"missing": missing}))
+def main(repeats=3):
+    tables, missing = {}, {}
+    for label, (work, peers) in PEERS.items():
+        here = {}
+        for name, contestant in peers.items():
+            try:
+                version = importlib.metadata.version(name)
+                small = Work(work.config, work.batch_size, work.batch_size, n_epochs=2)
+                side_by_side.turn(contestant, small)
+                here[f"{name} {version}"] = contestant
+            except Exception as error:  # one that cannot run here is named with the reason
+                missing[name] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        mine = {
+            "saebook, PyTorch": contestants.saebook_pytorch,
+            "five products, PyTorch": contestants.pytorch_products,
+        }
+        tables[label] = side_by_side.run(work, mine | here, repeats)
+    print(json.dumps(tables | {"missing": missing}))
 
 
 if __name__ == "__main__":

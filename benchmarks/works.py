@@ -1,20 +1,36 @@
 """The trainings that are measured."""
 
+from dataclasses import dataclass
 from functools import cache
 
-from benchmarks.side_by_side import Work
 from saebook import KL, SAEConfig, TopK, mnist
 
 
-def kl(n_latents, batch_size, n_samples, n_epochs=4):
+@dataclass(frozen=True)
+class Work:
+    """What every contestant has to do."""
+
+    config: SAEConfig
+    batch_size: int
+    n_samples: int
+    n_epochs: int
+    learning_rate: float = 1e-3
+
+    @property
+    def updates(self) -> int:
+        return self.n_epochs * -(-self.n_samples // self.batch_size)
+
+
+def kl(n_latents, batch_size, n_samples, n_epochs):
     config = SAEConfig(784, n_latents, sparsity=KL(rho=0.05, beta=0.1))
     return Work(config, batch_size, n_samples, n_epochs)
 
 
-KL_256 = kl(256, 256, 25_600)
+KL_256 = kl(256, 256, 25_600, 8)
 KL_4096 = kl(4096, 1024, 8_192, 3)
 DOCUMENT_PYTORCH = kl(128, 64, 12_800, 3)  # the sizes of its programs
 DOCUMENT_TENSORFLOW = kl(32, 128, 12_800, 3)
+PLAIN = Work(SAEConfig(784, 256, output="linear"), 256, 25_600, 4)  # an AutoEncoder of PyOD
 TOPK = Work(SAEConfig(784, 4096, "relu", "linear", sparsity=TopK(32)), 1024, 8_192, 3)
 
 

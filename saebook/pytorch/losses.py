@@ -62,9 +62,18 @@ def reconstruction_loss(model: SparseAutoencoder, z: torch.Tensor, x: torch.Tens
         if model.config.reconstruction == "bce":
             error = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
         else:
-            error = (ACTIVATIONS[model.config.output](logits) - x) ** 2
+            x_hat = ACTIVATIONS[model.config.output](logits)
+            error = F.mse_loss(x_hat, x, reduction="none")
         total += torch.mean(torch.sum(error, dim=1))
     return total
+
+
+def weight_decay_loss(model: SparseAutoencoder) -> torch.Tensor:
+    """Sum of the squared weights times their decay, a scalar."""
+    if model.config.weight_decay == 0:  # several passes over all weights, for nothing
+        return torch.zeros((), dtype=model.b_dec.dtype, device=model.device)
+    weights = [model.W_enc] if model.config.tied else [model.W_enc, model.W_dec]
+    return model.config.weight_decay * sum(torch.sum(w**2) for w in weights)
 
 
 def loss_terms(
@@ -94,11 +103,10 @@ def loss_terms(
     """
     a = model.preactivation(x) if a is None else a
     z = model.code(a, training=True) if z is None else z
-    weights = [model.W_enc] if model.config.tied else [model.W_enc, model.W_dec]
     terms: dict[str, Any] = {
         "reconstruction": reconstruction_loss(model, z, x),
         "sparsity": sparsity_loss(model.config.sparsity, model, x, a, z, strength),
-        "weight_decay": model.config.weight_decay * sum(torch.sum(w**2) for w in weights),
+        "weight_decay": weight_decay_loss(model),
     }
     return {**terms, "loss": sum(terms.values())}
 

@@ -94,7 +94,7 @@ def fit_many(
         fired: Any = 0
         n_samples = 0
         for (rows,) in data.epoch(epoch):
-            batch = samples[torch.as_tensor(rows, device=device)]
+            batch = torch.index_select(samples, 0, torch.as_tensor(rows, device=device))
             terms, counts = values_of(batch, train_config.strength_at(n_steps))
             optimizer.zero_grad()
             torch.sum(terms[:, 3]).backward()

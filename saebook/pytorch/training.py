@@ -147,7 +147,9 @@ def fit(
             model.product_dtype = torch.bfloat16 if train_config.mixed_precision else None
             for given, *noisy in data.epoch(epoch):
                 n_samples += len(given)
-                batch = tensor(given) if resident is None else resident[tensor(given)]
+                batch = tensor(given)
+                if resident is not None:  # twice as fast as indexing
+                    batch = torch.index_select(resident, 0, batch)
                 rate = train_config.learning_rate_at(n_steps, data.n_steps)
                 step(rate, train_config.strength_at(n_steps), batch, *map(tensor, noisy))
                 n_steps += 1

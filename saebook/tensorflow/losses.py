@@ -67,6 +67,14 @@ def reconstruction_loss(model: SparseAutoencoder, z: tf.Tensor, x: tf.Tensor) ->
     return total
 
 
+def weight_decay_loss(model: SparseAutoencoder) -> tf.Tensor:
+    """Sum of the squared weights times their decay, a scalar."""
+    if model.config.weight_decay == 0:  # several passes over all weights, for nothing
+        return tf.zeros((), model.dtype)
+    weights = [model.W_enc] if model.config.tied else [model.W_enc, model.W_dec]
+    return model.config.weight_decay * sum(tf.reduce_sum(w**2) for w in weights)
+
+
 def loss_terms(
     model: SparseAutoencoder,
     x: tf.Tensor,
@@ -94,11 +102,10 @@ def loss_terms(
     """
     a = model.preactivation(x) if a is None else a
     z = model.code(a, training=True) if z is None else z
-    weights = [model.W_enc] if model.config.tied else [model.W_enc, model.W_dec]
     terms: dict[str, Any] = {
         "reconstruction": reconstruction_loss(model, z, x),
         "sparsity": sparsity_loss(model.config.sparsity, model, x, a, z, strength),
-        "weight_decay": model.config.weight_decay * sum(tf.reduce_sum(w**2) for w in weights),
+        "weight_decay": weight_decay_loss(model),
     }
     return {**terms, "loss": sum(terms.values())}
 
