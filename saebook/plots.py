@@ -17,6 +17,7 @@ from saebook._types import Array, ArrayLike
 # Okabe & Ito's palette: distinct for colour-blind readers. Black is left out for dark pages' sake.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DPI = 144  # of the pictures' files; a page shows 100 pixels to the inch, a phone's screen has more
+LARGEST_DRAWING = 100_000  # characters of an SVG file; pixels take less for a cloud of points
 WIDTH = 6.4  # inches, about a page's column
 STYLE: dict[Any, Any] = {
     "axes.grid": True,
@@ -62,15 +63,29 @@ def show(figure: Figure, alt: str | None = None) -> None:
         return
     from IPython.display import display
 
-    file = io.BytesIO()
-    # No program name or version in the file: the same figure makes the same file.
-    figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
+    kind, file = _file(figure)
     plt.close(figure)
     display(
-        {"image/png": file.getvalue(), "text/plain": alt},
-        metadata={"image/png": {"alt": alt, "width": round(100 * figure.get_figwidth())}},
+        {kind: file, "text/plain": alt},
+        metadata={kind: {"alt": alt, "width": round(100 * figure.get_figwidth())}},
         raw=True,
     )
+
+
+def _file(figure: Figure) -> tuple[str, str | bytes]:
+    """MIME type and contents of a figure's file: a drawing, sharp at any size, if that is small.
+
+    No program, version or time is in it: the same figure makes the same file.
+    """
+    drawing = io.StringIO()
+    with plt.rc_context({"svg.hashsalt": "saebook"}):
+        figure.savefig(drawing, format="svg", metadata={"Creator": None, "Date": None})
+    has_pixels = any(axis.images for axis in figure.axes)
+    if not has_pixels and len(drawing.getvalue()) <= LARGEST_DRAWING:
+        return "image/svg+xml", drawing.getvalue()
+    pixels = io.BytesIO()
+    figure.savefig(pixels, format="png", dpi=DPI, metadata={"Software": None})
+    return "image/png", pixels.getvalue()
 
 
 def table(header: Sequence[object], *rows: Sequence[object]) -> Any:

@@ -91,25 +91,49 @@ def test_show_needs_a_description():
         plots.show(figure)
 
 
-def test_show_gives_a_notebook_the_picture_and_the_text():
-    code = """
+SHOWN = """
 from IPython.testing.globalipapp import start_ipython
 shell = start_ipython()
 shell.kernel = None  # what a notebook's shell has
 from saebook import plots
 from IPython.utils.capture import capture_output
-with capture_output() as out:
-    figure, axis = plots.subplots()
-    plots.show(figure, "an empty plot")
-(shown,) = out.outputs
-assert shown.data["text/plain"] == "an empty plot"
-assert shown.data["image/png"][:4] == b"\\x89PNG"
-assert b"atplotlib" not in shown.data["image/png"]
-assert shown.metadata["image/png"]["alt"] == "an empty plot"
 from matplotlib import pyplot
-assert not pyplot.get_fignums()
+import numpy as np
+def shown(draw):
+    files = []
+    for _ in range(2):
+        figure, axis = plots.subplots()
+        draw(axis)
+        with capture_output() as out:
+            plots.show(figure, "a plot")
+        (output,) = out.outputs
+        files.append(output.data)
+    assert files[0] == files[1]
+    assert files[0].pop("text/plain") == "a plot"
+    assert not pyplot.get_fignums()
+    ((kind, file),) = files[0].items()
+    assert output.metadata[kind]["alt"] == "a plot"
+    return kind, file
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("draw", "kind", "start", "program"),
+    [
+        ("lambda axis: axis.plot([1, 2])", "image/svg+xml", "<?xml", "atplotlib v"),
+        ("lambda axis: axis.imshow(np.eye(3))", "image/png", b"\x89PNG", b"atplotlib"),
+        ("lambda axis: axis.scatter(*np.ones((2, 9999)))", "image/png", b"\x89PNG", b"atplotlib"),
+    ],
+    ids=["lines", "pixels", "many points"],
+)
+def test_show_gives_a_notebook_the_picture_and_the_text(draw, kind, start, program):
+    code = f"""
+kind, file = shown({draw})
+assert kind == {kind!r}
+assert file[: len({start!r})] == {start!r}
+assert {program!r} not in file
+"""
+    subprocess.run([sys.executable, "-c", SHOWN + code], check=True)
 
 
 def test_the_style_is_the_books_alone():
