@@ -71,8 +71,10 @@ def weight_decay_loss(model: SparseAutoencoder) -> tf.Tensor:
     """Sum of the squared weights times their decay, a scalar."""
     if model.config.weight_decay == 0:  # several passes over all weights, for nothing
         return tf.zeros((), model.dtype)
-    weights = [model.W_enc] if model.config.tied else [model.W_enc, model.W_dec]
-    return model.config.weight_decay * sum(tf.reduce_sum(w**2) for w in weights)
+    squares = tf.reduce_sum(model.W_enc**2)
+    if not model.config.tied:
+        squares = squares + tf.reduce_sum(model.W_dec**2)
+    return model.config.weight_decay * squares
 
 
 def loss_terms(
