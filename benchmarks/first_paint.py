@@ -1,29 +1,23 @@
 """How soon a reader with a phone sees something of each page: `make book` first, then
 
-    python benchmarks/first_paint.py
+    python -m benchmarks.first_paint
 
 prints milliseconds until the first words are drawn, the median of three visits with an empty cache,
 and the bytes fetched. The browser slows the connection down itself, to what its developer tools
 call "Fast 4G".
 """
 
-import functools
 import statistics
 import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from shutil import which
+from functools import partial
+from http.server import ThreadingHTTPServer
 
 from playwright.sync_api import sync_playwright
 
-SITE = Path(__file__).resolve().parent.parent / "_build" / "html"
+from tests.site.conftest import CHROMIUM, SITE, Host
+
 FAST_4G = {"downloadThroughput": 1_012_500, "uploadThroughput": 168_750, "latency": 165}
 PHONE = {"width": 390, "height": 844}
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
 
 
 def visit(browser, address):
@@ -41,13 +35,10 @@ def visit(browser, address):
 
 
 def main():
-    serve = functools.partial(Quiet, directory=str(SITE))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), serve)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Host, SITE, "/"))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=which("chromium"), args=["--no-sandbox"]
-        )
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for page in sorted((SITE / "book").glob("*.html")):
             address = f"http://127.0.0.1:{server.server_port}/book/{page.name}"
             paints, weights = zip(*(visit(browser, address) for _ in range(3)), strict=True)

@@ -4,6 +4,7 @@
 - The theme brings each icon twice, as a script of all icons and as fonts of all icons. The script
   goes; of the fonts, custom.css prefers the ones made here, which hold only the icons in use.
 - The search's own scripts and index stay on the search page; elsewhere nothing calls them.
+- Scripts wait until the page is there, but for the options that lines of the page itself ask for.
 """
 
 import logging
@@ -18,6 +19,9 @@ logging.getLogger("fontTools").setLevel(logging.WARNING)  # it reports each tabl
 ICON_SCRIPT = re.compile(r'\s*<script[^>]* src="[^"]*/fontawesome\.js[^"]*"></script>')
 SEARCH_SCRIPTS = re.compile(
     r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
+)
+BLOCKING_SCRIPT = re.compile(
+    r'<script(?=[^>]* src=")(?![^>]*(?:defer|async|documentation_options))'
 )
 ICON_NAME = re.compile(r"\bfa-([a-z0-9-]+)")
 ICON_CODE = re.compile(r'\.fa-([a-z0-9-]+):before\{content:"\\([0-9a-f]+)"')
@@ -69,6 +73,7 @@ def lighten(app, exception):
         lighter = ICON_SCRIPT.sub("", text)
         if path.name != "search.html":
             lighter = SEARCH_SCRIPTS.sub("", lighter)
+        lighter = BLOCKING_SCRIPT.sub("<script defer", lighter)
         lighter = re.sub(r'((?:src|href)="[^"]*_images/[^"]*)\.png"', r'\1.webp"', lighter)
         if lighter != text:
             path.write_text(lighter, "utf8")

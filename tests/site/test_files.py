@@ -62,6 +62,7 @@ def test_every_page_introduces_itself(site, pages, address):
         assert meta["description"] not in seen
         seen.add(meta["description"])
         assert meta["og:title"]
+        assert html.title.text.endswith(meta["og:site_name"])
         assert meta["og:url"] == address.geturl() + page.relative_to(site).as_posix()
         assert html.find("link", rel="canonical")["href"] == meta["og:url"]
         card = site / meta["og:image"].removeprefix(address.geturl())
@@ -137,6 +138,15 @@ def test_the_icon_fonts_have_every_icon_in_use(site, pages):
     } & {*codes}
     assert {"rocket", "github", "moon"} <= used
     assert not [name for name in used if not any(int(codes[name], 16) in f for f in fonts)]
+
+
+def test_no_script_keeps_the_page_from_being_drawn(pages):
+    """Each that is waited for is another journey to the server before anything is seen."""
+    for page, html in pages.items():
+        files = [script["src"] for script in html.select("script[src]:not([defer], [async])")]
+        assert [Path(file).name.partition(".")[0] for file in files] == ["documentation_options"], (
+            page.name
+        )
 
 
 def test_no_page_shows_unprocessed_source(pages):
