@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-from functools import lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -30,9 +29,11 @@ class Split(NamedTuple):
     y_test: Array
 
 
-@lru_cache(maxsize=2)
 def _bundled(name: str, sha256: str) -> Params:
-    """The arrays of a bundled ``.npz`` file, read-only, after its checksum was compared."""
+    """The arrays of a bundled ``.npz`` file, after its checksum was compared.
+
+    Read anew each time, in half a second: kept, they would take 55 MB for as long as Python runs.
+    """
     content = (files("saebook") / "datasets" / name).read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
@@ -41,10 +42,7 @@ def _bundled(name: str, sha256: str) -> Params:
             "the file is damaged; install saebook again."
         )
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        arrays = dict(arrays)
-    for array in arrays.values():
-        array.setflags(write=False)  # the cache hands the same arrays to everybody
-    return arrays
+        return dict(arrays)
 
 
 def _split(arrays: Params, n_validation: int, flat: bool, dtype: str) -> Split:
@@ -54,16 +52,16 @@ def _split(arrays: Params, n_validation: int, flat: bool, dtype: str) -> Split:
     def images(x: Array) -> Array:
         x = x.reshape(len(x), -1) if flat else x
         # 32-bit division by 255 gives the same numbers as rounding the exact quotients
-        return np.divide(x, 255, dtype=np.float32) if dtype == "float32" else x.copy()
+        return np.divide(x, 255, dtype=np.float32) if dtype == "float32" else x
 
     x, y = arrays["x_train"], arrays["y_train"]
     return Split(
         images(x[:-n_validation]),
-        y[:-n_validation].copy(),
+        y[:-n_validation],
         images(x[-n_validation:]),
-        y[-n_validation:].copy(),
+        y[-n_validation:],
         images(arrays["x_test"]),
-        arrays["y_test"].copy(),
+        arrays["y_test"],
     )
 
 

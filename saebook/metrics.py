@@ -65,8 +65,12 @@ def fvu(x: ArrayLike, x_hat: ArrayLike) -> float:
     x, x_hat = _pair(x, x_hat)
     if (x == x[0]).all():
         raise ValueError(f"x must hold at least two different samples, got {len(x)} equal one(s).")
-    total = np.sum((x - x.mean(axis=0, dtype=np.float64)) ** 2)
-    return float(np.sum(reconstruction_error(x, x_hat), dtype=np.float64) / total)
+    mean, total, error = x.mean(axis=0, dtype=np.float64), 0.0, 0.0
+    for start in range(0, len(x), 1024):  # copies of all samples at once would need much memory
+        rows = slice(start, start + 1024)
+        total += np.sum((x[rows] - mean) ** 2)
+        error += np.sum(reconstruction_error(x[rows], x_hat[rows]), dtype=np.float64)
+    return float(error / total)
 
 
 def l0(z: ArrayLike, threshold: float = 0.0) -> float:

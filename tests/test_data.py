@@ -73,7 +73,6 @@ def test_no_network(monkeypatch):
         raise AssertionError("the data set asked for the network")
 
     monkeypatch.setattr(socket, "socket", refuse)
-    data._bundled.cache_clear()
     assert len(mnist(dtype="uint8").x_test) == 10_000
 
 
