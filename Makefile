@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install book book-force test lint format notebooks assignments slides links experiments interop bench constraints serve clean distclean
+.PHONY: help install book book-force test lint format notebooks assignments slides pdf links experiments interop environments bundle bench constraints serve clean distclean
 
 PY    := .venv/bin/python
 ENV   := .venv/.installed
@@ -116,6 +116,10 @@ slides: $(ENV) ## make a deck of slides for each chapter, in _build/slides; buil
 	@$(PY) -m pip install --quiet --no-deps --target _build/reveal sphinx-revealjs==3.2.1
 	$(PY) scripts/make_slides.py
 
+pdf: $(ENV) ## print the book as one PDF, in _build/pdf (needs chromium); builds the book if there is none
+	@test -f $(SITE) || $(MAKE) --no-print-directory book
+	$(PY) scripts/make_pdf.py || { $(FORGET); exit 1; }
+
 links: $(ENV) ## open every link that leaves the book, and report the broken ones (needs a network)
 	$(PY) scripts/check_links.py
 
@@ -129,6 +133,13 @@ interop: .venv-peers/.installed ## hold saebook.interop to SAELens and dictionar
 	@$(PEERS) -m pip install --quiet -r tests/interop/requirements.txt -e .
 	@$(PEERS) -m pip uninstall --quiet --yes torchvision
 	@touch $@
+
+environments: $(ENV) ## run all notebooks in copies of Colab and Binder, an hour (NOTEBOOKS="training ..." for some)
+	env SAEBOOK_ENVIRONMENTS="$(or $(NOTEBOOKS),all)" $(PY) -m pytest tests/environments tests/site/test_bundle.py $(PYTEST_ARGS)
+
+bundle: $(ENV) ## put site, notebooks and package into one zip for a place without a network; builds the book if there is none
+	@test -f $(SITE) || $(MAKE) --no-print-directory book
+	$(PY) scripts/make_bundle.py
 
 # With threads that wait as they do where nobody has set anything: in a process alone that is faster.
 bench: $(ENV) .venv-peers/.installed ## measure speed, with nothing else running, 20 minutes (PARTS="name ..." for some)

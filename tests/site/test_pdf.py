@@ -1,0 +1,155 @@
+"""The book as one PDF, as `make pdf` has last printed it: nothing lost, nothing cut off.
+
+Without a PDF of the present site the tests are skipped and say why, or fail, as in conftest.py.
+"""
+
+import os
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PDF = ROOT / "_build" / "pdf" / "saebook.pdf"
+
+
+@pytest.fixture(scope="module")
+def pdf(pages):
+    built = max(page.stat().st_mtime for page in pages)
+    if not PDF.exists() or PDF.stat().st_mtime < built:
+        stop = pytest.fail if os.environ.get("SAEBOOK_REQUIRE_SITE") else pytest.skip
+        stop("there is no PDF of the present site: run `make pdf` first")
+    from pypdf import PdfReader
+
+    return PdfReader(PDF)
+
+
+# The strokes of figures and formulas, which say nothing, and take most of the time to read.
+STROKES = re.compile(rb"^[-\d. ]* (?:[mlcvy]|re)\n|^(?:h|f\*?|W\*?|n|S|B)\n", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def texts(pdf):
+    """What each page says."""
+    from pypdf.generic import NameObject, StreamObject
+
+    for page in pdf.pages:
+        content = StreamObject()
+        content.set_data(STROKES.sub(b"", page.get_contents().get_data()))
+        page[NameObject("/Contents")] = content
+    return [page.extract_text() for page in pdf.pages]
+
+
+@pytest.fixture(scope="module")
+def elements(pdf):
+    """The tags of the document, from which a screen reader reads it."""
+    found, waiting = [], [pdf.trailer["/Root"]["/StructTreeRoot"]]
+    while waiting:
+        node = waiting.pop().get_object()
+        if isinstance(node, list):
+            waiting.extend(node)
+        elif isinstance(node, dict):
+            found.append(node)
+            if "/K" in node:
+                waiting.append(node["/K"])
+    return [node for node in found if "/S" in node]
+
+
+def squeezed(text):
+    """Without white space, of which a printed line's wrapping adds some."""
+    return "".join(text.split())
+
+
+def chapters():
+    """The titles of the pages, in the order of the table of contents."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
+    files = [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])]
+    for file in files:
+        lines = (ROOT / f"{file}.md").read_text("utf8").splitlines()
+        yield next(line for line in lines if line.startswith("# ")).removeprefix("# ")
+
+
+def shown(pages, selector):
+    """Elements of all pages that stand on paper: of a picture's two versions, the light one."""
+    for html in pages.values():
+        for tag in html.select(f"article :is({selector})"):
+            if not (tag.find_parent(class_="launch-badges") or "only-dark" in tag.get("class", [])):
+                yield tag
+
+
+def test_it_is_tagged_and_says_what_it_is(pdf):
+    root = pdf.trailer["/Root"]
+    assert root["/MarkInfo"]["/Marked"]
+    assert root["/Lang"].startswith("en")
+    assert pdf.metadata.title == "Sparse autoencoders, an executable book"
+
+
+def test_outline_and_contents_lead_to_every_chapter(pdf, texts):
+    entries = [entry for entry in pdf.outline if not isinstance(entry, list)]
+    assert len(entries) == len(list(chapters()))
+    for entry, title in zip(entries, chapters(), strict=True):
+        number = pdf.get_destination_page_number(entry) + 1
+        assert entry.title.endswith(title)
+        assert squeezed(texts[number - 1]).startswith(squeezed(entry.title))
+        if number > 1:
+            assert f"{entry.title} {number}" in texts[0].splitlines()
+
+
+def test_no_page_is_blank_and_all_have_their_number(texts):
+    for number, text in enumerate(texts, start=1):
+        lines = text.split()
+        assert len(lines) > 5, f"page {number}"
+        assert lines[-1] == str(number)
+
+
+def test_all_code_is_there_of_both_frameworks_and_in_full(pages, texts):
+    """Each line of each cell and of what it prints, in either tab and in folded parts."""
+    text = "".join(squeezed(text).removesuffix(str(n)) for n, text in enumerate(texts, start=1))
+    lines = {line for pre in shown(pages, "pre") for line in pre.get_text().splitlines()}
+    assert len(lines) > 2000
+    assert max(map(len, lines)) > 100
+    missing = {squeezed(line) for line in lines if squeezed(line) not in text}
+    # A long line may go on overleaf, where pypdf finds other things before it.
+    assert not {
+        line
+        for line in missing
+        if not any(line[:k] in text and line[k:] in text for k in range(10, len(line) - 10))
+    }
+
+
+def test_each_tab_says_which_framework_it_shows(pages, texts):
+    labels = Counter(tag.get_text(strip=True) for tag in shown(pages, ".sd-tab-label"))
+    assert labels["PyTorch"] == labels["TensorFlow"] > 50
+    lines = Counter(line.strip() for text in texts for line in text.splitlines())
+    assert all(lines[label] >= number for label, number in labels.items())
+
+
+def test_every_picture_is_there_once_with_its_description(pages, elements):
+    figures = [node for node in elements if node["/S"] == "/Figure"]
+    assert all(node.get("/Alt") for node in figures)
+    printed = Counter(node["/Alt"] for node in figures)
+    for alt, number in Counter(image["alt"] for image in shown(pages, "img")).items():
+        assert printed[alt] == number, alt
+
+
+def test_every_formula_is_typeset_and_readable_as_tex(pages, elements, texts):
+    tex = Counter(squeezed(tag.get("/Alt", "")) for tag in elements if tag["/S"] == "/Figure")
+    formulas = {squeezed(tag.get_text()) for tag in shown(pages, "span.math")}
+    assert len(formulas) > 100
+    assert not [f for f in formulas if f.removeprefix(r"\(").removesuffix(r"\)") not in tex]
+    assert r"\(" not in "".join(texts)
+
+
+def test_links_lead_into_the_document_or_to_the_web(pdf):
+    names, inside = pdf.named_destinations, 0
+    for page in pdf.pages:
+        for link in page.annotations or []:
+            link = link.get_object()
+            if "/A" in link:
+                assert link["/A"]["/URI"].startswith(("http", "mailto:"))
+            else:
+                assert link["/Dest"] in names
+                inside += 1
+    assert inside > 300
