@@ -137,7 +137,6 @@ def test_doctor_as_a_process():
 def test_doctor_says_what_is_wrong(monkeypatch):
     from saebook import data, doctor
 
-    data._bundled.cache_clear()
     monkeypatch.setattr(data, "MNIST_SHA256", "0" * 64)
     monkeypatch.setattr(doctor, "_self_test", lambda name: float("nan"))
     done = run("doctor")
