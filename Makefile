@@ -83,7 +83,7 @@ book-force: $(ENV) ## build the book from nothing, running every cell, as CI doe
 # The notebooks run even if the tests fail.
 test: $(ENV) lint ## check the style, run all tests, run all notebooks and compare their outputs
 	$(PY) -m pytest tests -n 2 $(PYTEST_ARGS); tests=$$?; \
-	env $(ONE_THREAD) $(PY) -m pytest notebooks -n 2 --dist loadfile \
+	env $(ONE_THREAD) $(PY) -m pytest notebooks -n 2 --dist loadfile -p tests.nbval_drawings \
 	    --nbval --nbval-current-env --nbval-cell-timeout=900 --nbval-sanitize-with tests/nbval_sanitize.cfg || exit 1; \
 	if [ $$tests -ne 0 ]; then echo "The notebooks passed, but tests failed: see above."; exit 1; fi
 

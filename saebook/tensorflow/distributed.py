@@ -84,9 +84,9 @@ def average(values: Sequence[tf.Tensor], n_rows: tf.Tensor) -> list[tf.Tensor]:
     total = all_reduce(
         tf.concat([*(rows * tf.reshape(value, [-1]) for value in values), [rows]], axis=0)
     )
-    sizes = [value.shape.num_elements() for value in values]
-    parts = tf.split(total[:-1] / total[-1], sizes)
-    return [tf.reshape(part, value.shape) for part, value in zip(parts, values, strict=True)]
+    # Sizes as they are when it runs: of a sparse product TensorFlow does not know them before.
+    parts = tf.split(total[:-1] / total[-1], [tf.size(value) for value in values])
+    return [tf.reshape(part, tf.shape(value)) for part, value in zip(parts, values, strict=True)]
 
 
 def batch_rows(z: tf.Tensor) -> tf.Tensor:
