@@ -25,6 +25,14 @@ def test_fvu_is_a_ratio_of_sums_and_not_a_mean_of_ratios():
     assert metrics.fvu(x, x_hat) < 1e-6
 
 
+def test_fvu_is_the_same_for_more_samples_than_are_looked_at_at_a_time():
+    rng = np.random.default_rng(0)
+    growing = np.linspace(0, 1, 2500)[:, None]  # no part is like another
+    x, x_hat = rng.random((2, 2500, 3)) * growing
+    expected = np.sum((x - x_hat) ** 2) / np.sum((x - x.mean(axis=0)) ** 2)
+    assert metrics.fvu(x, x_hat) == pytest.approx(expected, rel=1e-12)
+
+
 @pytest.mark.parametrize("value", [1.0, 0.1])  # the mean of three 0.1 is not exactly 0.1
 def test_fvu_needs_variance(value):
     x = np.full((3, 2), value)

@@ -62,7 +62,8 @@ def reconstruction_loss(model: SparseAutoencoder, z: tf.Tensor, x: tf.Tensor) ->
         if model.config.reconstruction == "bce":
             error = tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=logits)
         else:
-            error = (ACTIVATIONS[model.config.output](logits) - x) ** 2
+            x_hat = ACTIVATIONS[model.config.output](logits)
+            error = tf.math.squared_difference(x_hat, x)
         total += tf.reduce_mean(tf.reduce_sum(error, axis=1))
     return total
 
