@@ -47,6 +47,12 @@ def _csr(values: torch.Tensor, places: torch.Tensor, n_columns: int) -> torch.Te
     )
 
 
+def _transposed_product(z: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """``z.T @ b``, into memory that is not set to zero and copied first, as ``@`` does."""
+    out = b.new_empty(z.shape[1], b.shape[1])
+    return torch.addmm(out, z.t().to_sparse_csr(), b, beta=0.0, out=out)
+
+
 class _Encode(torch.autograd.Function):
     """Largest pre-activations of each sample and their places; the others get no gradient."""
 
@@ -64,7 +70,7 @@ class _Encode(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor, _: Any) -> tuple[torch.Tensor | None, ...]:
         x, places = ctx.saved_tensors
-        to_weight = (_csr(grad, places, ctx.n_latents).t() @ x).t()
+        to_weight = _transposed_product(_csr(grad, places, ctx.n_latents), x).t()
         to_bias = torch.zeros(ctx.n_latents, dtype=grad.dtype)
         return None, to_weight, to_bias.index_add_(0, places.flatten(), grad.flatten()), None
 
@@ -84,7 +90,7 @@ class _Decode(torch.autograd.Function):
         values, places, weight = ctx.saved_tensors
         z = _csr(values, places, len(weight))
         to_values = torch.sparse.sampled_addmm(z, grad, weight.t(), beta=0.0).values()
-        return to_values.reshape(values.shape), None, z.t() @ grad
+        return to_values.reshape(values.shape), None, _transposed_product(z, grad)
 
 
 class SparseCode(NamedTuple):
