@@ -21,12 +21,12 @@ FASHION = (
 class Split(NamedTuple):
     """Images and labels of a data set, in three parts that share no image."""
 
-    x_train: Array
-    y_train: Array
-    x_val: Array
-    y_val: Array
-    x_test: Array
-    y_test: Array
+    x_train: Array  #: images ``(n_samples, 784)``, or ``(n_samples, 28, 28)``
+    y_train: Array  #: their labels ``(n_samples,)``, uint8
+    x_val: Array  #: images to choose settings and thresholds with
+    y_val: Array  #: their labels
+    x_test: Array  #: images to look at once, to report
+    y_test: Array  #: their labels
 
 
 def _bundled(name: str, sha256: str) -> Params:
@@ -124,15 +124,11 @@ def fashion_mnist(flat: bool = True, dtype: str = "float32") -> Split:
 
 
 class Planted(NamedTuple):
-    """Samples ``x (n_samples, n_features)``, their codes ``z``, and the planted directions.
+    """Samples, their codes, and the planted directions, all float32."""
 
-    ``x`` is ``z @ atoms``; ``z (n_samples, n_atoms)`` is 0 for most; the rows of
-    ``atoms (n_atoms, n_features)`` have norm 1. All are float32.
-    """
-
-    x: Array
-    z: Array
-    atoms: Array
+    x: Array  #: samples ``z @ atoms``, ``(n_samples, n_features)``
+    z: Array  #: codes ``(n_samples, n_atoms)``, for the most part 0
+    atoms: Array  #: directions ``(n_atoms, n_features)``, of norm 1
 
 
 def planted_features(

@@ -7,6 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from saebook.data import results
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
@@ -29,6 +31,12 @@ def test_notebooks_are_up_to_date():
     assert [
         f"{path.name} {why}: run `make notebooks`" for path, why in out_of_date(Book(ROOT))
     ] == []
+
+
+def test_each_was_tried_in_the_memory_that_binder_gives():
+    tried = results("environments")
+    assert [*tried] == [path.stem for path in NOTEBOOKS], "run `make environments`"
+    assert max(figures["peak_bytes"] for figures in tried.values()) < 1.6e9  # JupyterLab needs some
 
 
 def test_no_myst_is_left(notebook):

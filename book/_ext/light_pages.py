@@ -5,6 +5,8 @@
   goes; of the fonts, custom.css prefers the ones made here, which hold only the icons in use.
 - The search's own scripts and index stay on the search page; elsewhere nothing calls them.
 - Scripts wait until the page is there, but for the options that lines of the page itself ask for.
+- An id that sphinx-exercise gives to every exercise goes: it may stand on a page once, and nothing
+  uses it.
 """
 
 import logging
@@ -23,6 +25,7 @@ SEARCH_SCRIPTS = re.compile(
 BLOCKING_SCRIPT = re.compile(
     r'<script(?=[^>]* src=")(?![^>]*(?:defer|async|documentation_options))'
 )
+REPEATED_ID = re.compile(r' id="(?:exercise|solution)-content"')
 ICON_NAME = re.compile(r"\bfa-([a-z0-9-]+)")
 ICON_CODE = re.compile(r'\.fa-([a-z0-9-]+):before\{content:"\\([0-9a-f]+)"')
 OTHER_CODE = re.compile(r'(?<!:before\{)content:"\\(f[0-9a-f]{3})"')
@@ -74,6 +77,7 @@ def lighten(app, exception):
         if path.name != "search.html":
             lighter = SEARCH_SCRIPTS.sub("", lighter)
         lighter = BLOCKING_SCRIPT.sub("<script defer", lighter)
+        lighter = REPEATED_ID.sub("", lighter)
         lighter = re.sub(r'((?:src|href)="[^"]*_images/[^"]*)\.png"', r'\1.webp"', lighter)
         if lighter != text:
             path.write_text(lighter, "utf8")

@@ -17,24 +17,20 @@ from saebook.config import KL, L1, BatchTopK, JumpReLU, SAEConfig
 class Mistake(NamedTuple):
     """A function that makes a known mistake, and the sentence that names it."""
 
-    name: str
-    wrong: Callable[..., Any]
-    message: str
+    name: str  #: of the mistake, for the tests
+    wrong: Callable[..., Any]  #: makes it
+    message: str  #: names it to the student
 
 
 class Check(NamedTuple):
-    """What is asked for, the right function, inputs for it, and the known mistakes.
+    """What is asked for, the right function, inputs for it, and the known mistakes."""
 
-    With `by`, what is compared is the gradient of the function with respect to that argument.
-    `talk` is for teachers: a question that leads a student to the point.
-    """
-
-    signature: str
-    right: Callable[..., Any]
-    cases: Callable[[np.random.Generator], list[tuple[Any, ...]]]
-    mistakes: tuple[Mistake, ...]
-    talk: str
-    by: int | None = None
+    signature: str  #: of the function that is asked for
+    right: Callable[..., Any]  #: the right one
+    cases: Callable[[np.random.Generator], list[tuple[Any, ...]]]  #: draws its inputs
+    mistakes: tuple[Mistake, ...]  #: that are recognised
+    talk: str  #: for teachers: a question that leads a student to the point
+    by: int | None = None  #: the argument with respect to which gradients are compared, if they are
 
 
 # Right functions that the package does not have in this form

@@ -2,6 +2,7 @@
 
 import re
 import struct
+from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
@@ -147,6 +148,12 @@ def test_no_script_keeps_the_page_from_being_drawn(pages):
         assert [Path(file).name.partition(".")[0] for file in files] == ["documentation_options"], (
             page.name
         )
+
+
+def test_no_id_stands_twice_on_a_page(pages):
+    for page, html in pages.items():
+        ids = Counter(tag["id"] for tag in html.select("[id]"))
+        assert not {name for name, number in ids.items() if number > 1}, page.name
 
 
 def test_no_page_shows_unprocessed_source(pages):
