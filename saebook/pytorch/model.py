@@ -150,7 +150,7 @@ class SparseAutoencoder(nn.Module):
 
     @property
     def encoder_bias(self) -> torch.Tensor:
-        """``b_enc``, the pre-bias folded in: so it costs a vector and not a copy of the batch."""
+        """``b_enc`` with the pre-bias folded in; that costs a vector and no copy of the batch."""
         return self.b_enc - self.b_dec @ self.W_enc if self.config.pre_bias else self.b_enc
 
     def _affine(

@@ -140,7 +140,7 @@ class SparseAutoencoder(keras.Model):
 
     @property
     def encoder_bias(self) -> tf.Tensor:
-        """``b_enc``, the pre-bias folded in: so it costs a vector and not a copy of the batch."""
+        """``b_enc`` with the pre-bias folded in; that costs a vector and no copy of the batch."""
         if not self.config.pre_bias:
             return self.b_enc
         return self.b_enc - tf.linalg.matvec(self.W_enc, self.b_dec, transpose_a=True)

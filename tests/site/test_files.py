@@ -156,6 +156,15 @@ def test_no_id_stands_twice_on_a_page(pages):
         assert not {name for name, number in ids.items() if number > 1}, page.name
 
 
+def test_the_interface_shows_each_signature_once_and_describes_all(pages):
+    (html,) = (html for page, html in pages.items() if page.name == "api.html")
+    for entry in html.select("dl.py"):
+        signatures = [dt.get_text() for dt in entry.find_all("dt", class_="sig", recursive=False)]
+        assert len(set(signatures)) == len(signatures)
+    for guessed in ("(*args, **kwargs)", "Alias for field"):
+        assert guessed not in html.get_text()
+
+
 def test_no_page_shows_unprocessed_source(pages):
     for page, html in pages.items():
         if html.find("article") is None:
