@@ -195,6 +195,20 @@ def test_the_keyboard_opens_menus_dropdowns_and_solutions(tab, pages):
     assert folded.evaluate("summary => summary.parentElement.open")
 
 
+def test_what_goes_on_beyond_its_edge_says_so(tab, site):
+    tab.set_viewport_size(PHONE)
+    open_page(tab, (site / "book" / "notation.html").as_uri())
+    settle(tab)
+    silent = tab.evaluate("""() => [...document.querySelectorAll("article *")].filter(box =>
+        box.scrollWidth > box.clientWidth + 2 && !box.classList.contains("goes-on")
+        && ["auto", "scroll"].includes(getComputedStyle(box).overflowX)
+    ).map(box => box.outerHTML.slice(0, 80))""")
+    assert not silent
+    table = tab.locator(".pst-scrollable-table-container.goes-on").first.element_handle()
+    table.evaluate("box => { box.scrollLeft = box.scrollWidth; }")
+    tab.wait_for_function("box => !box.classList.contains('goes-on')", arg=table, timeout=5000)
+
+
 def test_a_reader_who_asks_for_less_motion_gets_none(tab, pages):
     tab.emulate_media(reduced_motion="reduce")
     tab.goto(page_with_tabs(pages).as_uri())
