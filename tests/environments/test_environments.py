@@ -240,7 +240,7 @@ def keep(name, peak):
     measured[name] = {
         "peak_bytes": peak,
         "versions": f"PyTorch {pins['torch']}, TensorFlow {pins['tensorflow']}",
-        "date": f"{datetime.now(timezone.utc):%d %B %Y}",
+        "date": datetime.now(timezone.utc).date().isoformat(),
     }
     there = {path.stem for path in ALL}
     measured = {name: figures for name, figures in sorted(measured.items()) if name in there}
