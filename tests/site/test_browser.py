@@ -1,10 +1,13 @@
 """The built site in a real browser: over HTTP as published, and from files as copied."""
 
 import re
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 pytestmark = pytest.mark.browser
 
@@ -242,6 +245,16 @@ def test_background_follows_the_theme(tab, site):
         ground = tab.evaluate("() => getComputedStyle(document.body).backgroundColor")
         grounds[theme] = sum(map(int, ground.strip("rgb()").split(",")))
     assert grounds["dark"] < 150 < 600 < grounds["light"]
+
+
+def test_a_chart_follows_the_theme(tab, site):
+    grounds = {}
+    for theme in ("light", "dark"):
+        open_page(tab, (site / "book" / "theory.html").as_uri(), theme)
+        chart = tab.locator('.cell_output img[src$=".svg"]').first
+        with Image.open(BytesIO(chart.screenshot())) as picture:
+            grounds[theme] = np.median(np.asarray(picture.convert("L")))
+    assert grounds["dark"] < 50 < 230 < grounds["light"]
 
 
 def test_search_finds_a_term(tab, site):
