@@ -283,8 +283,9 @@ def test_an_address_that_does_not_exist_leads_back_into_the_book(tab, host):
 
 
 def test_paper_shows_the_page_and_nothing_else(tab, pages):
-    """Both frameworks, folded parts open, no menus, no line of code cut off."""
-    open_page(tab, page_with_tabs(pages).as_uri())
+    """Both frameworks, folded parts open, no menus, no line of code cut off, nothing faded out."""
+    open_page(tab, page_with_tabs(pages).as_uri(), "dark")
+    tab.locator(".goes-on").first.wait_for()
     tab.emulate_media(media="print")
     tab.evaluate("() => dispatchEvent(new Event('beforeprint'))")
     visible = "element => element.checkVisibility({visibilityProperty: true})"
@@ -294,5 +295,8 @@ def test_paper_shows_the_page_and_nothing_else(tab, pages):
         assert not menu.evaluate(visible)
     assert not tab.evaluate("""() => [...document.querySelectorAll("article pre")]
         .filter(code => code.scrollWidth > code.clientWidth + 1).length""")
+    for changed in tab.locator("article .goes-on, article .cell_output img").all():
+        style = changed.evaluate("box => (s => [s.maskImage, s.filter])(getComputedStyle(box))")
+        assert style == ["none", "none"]
     for part in tab.locator("article details > :not(summary)").all():
         assert part.evaluate(visible)
