@@ -177,22 +177,24 @@ def planted_features(
 
 
 def results(name: str) -> dict[str, Any]:
-    """What ``make experiments`` found: numbers of runs too long for a page, with their settings.
+    """What was measured or trained beforehand, as it takes too long for a page.
+
+    By ``make experiments``, ``make bench`` (the name is "speed") and ``make environments``.
 
     Parameters
     ----------
     name : str
-        The experiment, for example "denoising".
+        Of the file, for example "denoising".
 
     Returns
     -------
     dict
-        The experiment's own entries, and ``run``: its date, seconds, versions and machine.
+        Its entries; of experiments and of speed also ``run``: date, seconds, versions, machine.
 
     Raises
     ------
     ValueError
-        If there is no such experiment.
+        If there is no such file.
     """
     folder = files("saebook") / "results"
     known = sorted(path.name.removesuffix(".json") for path in folder.iterdir())

@@ -9,8 +9,8 @@ from sphinx.util.inspect import stringify_signature
 def of_init(app, what, name, obj, options, signature, returns):
     """Of a Keras model autodoc shows what ``__new__`` takes, which is anything."""
     if what == "class" and signature == "(*args, **kwargs)":
-        signature = stringify_signature(inspect.signature(obj), show_annotation=False)
-        return signature.removesuffix(" -> None"), returns
+        shown = {"show_annotation": False, "show_return_annotation": False}
+        return stringify_signature(inspect.signature(obj), **shown), returns
     return None
 
 

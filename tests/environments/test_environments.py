@@ -244,7 +244,9 @@ def keep(name, peak):
     }
     there = {path.stem for path in ALL}
     measured = {name: figures for name, figures in sorted(measured.items()) if name in there}
-    MEASURED.write_text(json.dumps(measured, indent=1) + "\n", "utf8")
+    partial = MEASURED.with_suffix(".partial")
+    partial.write_text(json.dumps(measured, indent=1) + "\n", "utf8")
+    os.replace(partial, MEASURED)
 
 
 @pytest.fixture
