@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from saebook._types import Array, ArrayLike, Corruption, Samples, StrPath
 from saebook.checks import check_array, check_noisy, check_samples, corrupted
 from saebook.config import SAEConfig, TrainConfig
-from saebook.reference import epoch_order, noise_generator
+from saebook.start import epoch_order, noise_generator
 
 
 class Shards:

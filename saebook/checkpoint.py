@@ -2,17 +2,18 @@
 
 import dataclasses
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from saebook import weights
-from saebook._types import Array, Model, Params, StrPath
+from saebook._types import Array, Params, StrPath
 from saebook.batches import Batches
 from saebook.config import TrainConfig
-from saebook.reference import KEPT
+from saebook.model import Autoencoder
+from saebook.parameters import counted_names
 
 
 class Optimizer(Protocol):
@@ -22,42 +23,8 @@ class Optimizer(Protocol):
         """Count of steps and moments."""
 
 
-class State:
-    """How far a training has come: epochs, history, and the optimiser.
-
-    Attributes
-    ----------
-    epochs : int
-        Whole epochs trained so far.
-    history : dict of str to list of float
-    adam : dict of str to ndarray
-        The optimiser to start with: the count of steps ``t``, and ``m.NAME`` and ``v.NAME`` for
-        each parameter. Empty for a fresh one.
-    """
-
-    epochs: int
-    history: dict[str, list[float]]
-    adam: dict[str, Array]
-
-    def __init__(self) -> None:
-        self.epochs, self.history, self.adam = 0, {}, {}
-
-    def begin(
-        self, model: Model, train_config: TrainConfig, data: Batches, x_val: Array | None
-    ) -> None:
-        """Nothing to take up."""
-
-    def end_epoch(
-        self, model: Model, row: dict[str, float], optimizer: Optimizer, rank: int = 0
-    ) -> None:
-        """Record an epoch's figures."""
-        self.epochs += 1
-        for name, value in row.items():
-            self.history.setdefault(name, []).append(value)
-
-
-class Checkpoint(State):
-    """A state that keeps the optimiser, and weights and all in a file after every epoch.
+class Checkpoint:
+    """How far a training has come: epochs, history and optimiser; in a file too, if it has one.
 
     The order of samples and the noise of an epoch depend on seed and epoch alone, so training goes
     on from there exactly as if nothing had happened.
@@ -65,15 +32,35 @@ class Checkpoint(State):
     Parameters
     ----------
     path : str or path-like, optional
-        Without one the state is in memory alone.
+        The file, which is written after every epoch.
+    epochs : int
+        Whole epochs trained so far.
+    history : dict of str to list of float, optional
+    adam : dict of str to ndarray, optional
+        The optimiser to start with: the count of steps ``t``, and ``m.NAME`` and ``v.NAME`` for
+        each parameter. Empty for a fresh one.
     """
 
-    def __init__(self, path: StrPath | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        path: StrPath | None = None,
+        epochs: int = 0,
+        history: Mapping[str, Sequence[float]] | None = None,
+        adam: Params | None = None,
+    ) -> None:
         self.path = None if path is None else Path(path)
+        self.epochs = epochs
+        self.history = {name: list(values) for name, values in (history or {}).items()}
+        self._adam: Params = adam or {}
+        self._optimizer: Optimizer | None = None
+
+    @property
+    def adam(self) -> Params:
+        """The optimiser as it is now, or as it is to start."""
+        return self._optimizer.to_numpy() if self._optimizer else self._adam
 
     def begin(
-        self, model: Model, train_config: TrainConfig, data: Batches, x_val: Array | None
+        self, model: Autoencoder, train_config: TrainConfig, data: Batches, x_val: Array | None
     ) -> None:
         """Take up the training in the file, if there is one, and set the model's weights to it.
 
@@ -98,12 +85,12 @@ class Checkpoint(State):
         if self.path.exists():
             self._take_up(model, *weights.read_all(self.path)[1:])
 
-    def _take_up(self, model: Model, params: Params, adam: Params, notes: Any) -> None:
+    def _take_up(self, model: Autoencoder, params: Params, adam: Params, notes: Any) -> None:
         moments = {
             f"adam.{key}.{name}": p.shape
             for key in "mv"
             for name, p in params.items()
-            if name not in KEPT
+            if name not in counted_names(model.config)
         }
         shapes = {name: value.shape for name, value in adam.items()}
         finite = all(np.isfinite(value).all() for value in adam.values())
@@ -117,18 +104,19 @@ class Checkpoint(State):
                     f"got {value!r}; name another file, or delete this one."
                 )
         self.epochs, self.history = notes["epochs"], notes["history"]
-        self.adam = {name.removeprefix("adam."): value for name, value in adam.items()}
+        self._adam = {name.removeprefix("adam."): value for name, value in adam.items()}
         model.from_numpy(params)
 
     def end_epoch(
-        self, model: Model, row: dict[str, float], optimizer: Optimizer, rank: int = 0
+        self, model: Autoencoder, row: dict[str, float], optimizer: Optimizer, rank: int = 0
     ) -> None:
         """Record an epoch's figures and the state after it, and write the file, if there is one.
 
         Of several processes, which all have the same to write, the one with `rank` 0 does.
         """
-        super().end_epoch(model, row, optimizer)
-        self.adam = optimizer.to_numpy()
+        self.epochs += 1
+        self._optimizer = optimizer
+        append_row(self.history, row)
         if self.path is None or rank > 0:
             return
         notes = {"epochs": self.epochs, "history": self.history, "training": self.training}
@@ -136,14 +124,15 @@ class Checkpoint(State):
         weights.write(self.path, model.config, model.to_numpy(), tensors, notes)
 
 
-def as_checkpoint(checkpoint: State | StrPath | None) -> State:
-    """What `fit` keeps its state in: in memory for None, or in the file named."""
-    if checkpoint is None:
-        return State()
-    return checkpoint if isinstance(checkpoint, State) else Checkpoint(checkpoint)
+def append_row(history: dict[str, list[float]], row: Mapping[str, float]) -> None:
+    """Add the figures of an epoch to a history."""
+    for name, value in row.items():
+        history.setdefault(name, []).append(value)
 
 
-def marks(model: Model, train_config: TrainConfig, data: Batches, state: State) -> dict[str, int]:
+def marks(
+    model: Autoencoder, train_config: TrainConfig, data: Batches, state: Checkpoint
+) -> dict[str, int]:
     """What processes that train together must begin with alike, as a number for each."""
     x = data.array if data.streamed or data.array is not None else np.array(data.x.shape)
     return {

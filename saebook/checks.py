@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from saebook._types import Array, Corruption, Params
 from saebook.config import SAEConfig
-from saebook.reference import parameter_shapes
+from saebook.parameters import parameter_shapes
 
 
 def check_batch_size(batch_size: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from saebook._types import Array
-from saebook.config import check_fields
+from saebook.fields import check_fields
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What several trainings at once have in common, whatever the framework."""
+"""Several models trained at once: the same batches, the same results as one after the other."""
 
 import copy
 import dataclasses
@@ -7,11 +7,65 @@ from typing import Any
 
 import numpy as np
 
-from saebook._types import Array, Model
-from saebook.config import BatchTopK, SAEConfig, TopK
+from saebook._types import Array, ArrayLike
+from saebook.batches import Batches
+from saebook.checkpoint import append_row
+from saebook.checks import check_finite
+from saebook.config import SAEConfig, TrainConfig
+from saebook.kinds import Ranked
+from saebook.model import Autoencoder
+from saebook.training import epochs, row_of
 
 
-def check_models(models: Sequence[Model]) -> dict[str, Array]:
+def fit_many(
+    models: Sequence[Any], x: ArrayLike, train_config: TrainConfig = TrainConfig()
+) -> list[dict[str, list[float]]]:
+    """Train several models in place, all on the same batches, as `fit` would one by one.
+
+    They may differ in their weights, and so in their seeds, and in the numbers of their kind of
+    sparsity, such as ``rho`` and ``beta``. Their products are done together, which takes less time
+    the smaller the models are.
+
+    Parameters
+    ----------
+    models : sequence of models
+        Of one framework, and the same sizes, dtype and device. Not TopK nor BatchTopK.
+    x : array (n_samples, n_features)
+        Training samples.
+    train_config : TrainConfig
+
+    Returns
+    -------
+    list of dict of str to list of float
+        The history of each model; see `fit`.
+
+    Raises
+    ------
+    ValueError
+        If models differ in more than they may, their kind of sparsity chooses by rank, the array
+        does not suit them, or mixed precision is asked for.
+    FloatingPointError
+        If the loss or a parameter of a model stops being finite.
+    """
+    numbers = check_models(models)
+    if train_config.mixed_precision:
+        raise ValueError("train_config.mixed_precision must be False for several models, got True.")
+    data = Batches(models[0].config, x, models[0].dtype, train_config)
+    engine = models[0].sweep_engine(models, numbers, train_config)
+    engine.begin(data)
+    histories: list[dict[str, list[float]]] = [{} for _ in models]
+    for epoch, means, fired in epochs(engine, data, train_config, hide=True):
+        params = engine.to_numpy()
+        for i, (model, history) in enumerate(zip(models, histories, strict=True)):
+            row = row_of(means[i], fired[i])
+            own = {name: values[i] for name, values in params.items()}
+            check_finite(row["loss"], own, epoch)
+            append_row(history, row)
+            model.from_numpy(own)
+    return histories
+
+
+def check_models(models: Sequence[Autoencoder]) -> dict[str, Array]:
     """Numbers of the kind of sparsity that differ from model to model, each ``(n_models,)``.
 
     Raises
@@ -25,7 +79,7 @@ def check_models(models: Sequence[Model]) -> dict[str, Array]:
     if len(set(map(id, models))) < len(models):
         raise ValueError("models must be different ones, got the same one twice.")
     first = models[0]
-    if isinstance(first.config.sparsity, TopK | BatchTopK):
+    if isinstance(first.config.sparsity, Ranked):
         raise ValueError(
             "models must have a kind of sparsity without ranks, got "
             f"{type(first.config.sparsity).__name__}; train these one by one."

@@ -15,17 +15,19 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from saebook._types import Array, Model, Params, StrPath
+from saebook._types import Array, Params, StrPath
 from saebook.checks import check_params
-from saebook.config import AuxK, SAEConfig, Sparsity
-from saebook.reference import parameter_shapes
+from saebook.config import SAEConfig
+from saebook.kinds import KINDS, AuxK
+from saebook.model import Autoencoder
+from saebook.parameters import parameter_shapes
 
 VERSION = 2
 BACKENDS = ("pytorch", "tensorflow")
 DTYPES = {"F32": "float32", "F64": "float64"}
 
 
-def save(model: Model, path: StrPath) -> None:
+def save(model: Autoencoder, path: StrPath) -> None:
     """Write a model of either framework to a file, all of it or nothing.
 
     Parameters
@@ -200,7 +202,7 @@ def config_from_dict(settings: Any) -> SAEConfig:
     settings = _fields(_names(SAEConfig), settings, "config")
     sparsity = settings["sparsity"]
     if sparsity is not None:
-        kinds = {kind.__name__: kind for kind in Sparsity.__subclasses__()}
+        kinds = {kind.__name__: kind for kind in KINDS}
         name = sparsity.get("kind") if isinstance(sparsity, dict) else None
         if not isinstance(name, str) or name not in kinds:
             raise ValueError(

@@ -9,10 +9,10 @@ except ModuleNotFoundError as error:
         "saebook.pytorch needs PyTorch, which is not installed: pip install 'saebook[torch]'."
     ) from error
 
-from saebook.pytorch import modern  # noqa: F401  (its kinds register themselves)
-from saebook.pytorch.losses import gradients, loss_terms
+from saebook.model import loss_terms
+from saebook.pytorch.loss import gradients
 from saebook.pytorch.model import SparseAutoencoder
-from saebook.pytorch.training import encode, evaluate, fit, reconstruct
+from saebook.training import encode, evaluate, fit, reconstruct
 
 __all__ = [
     "SparseAutoencoder",

@@ -22,6 +22,8 @@ class Adam(torch.optim.Adam):
         self, parameters: Mapping[str, torch.nn.Parameter], train_config: TrainConfig
     ) -> None:
         self.named = parameters
+        for parameter in parameters.values():  # fused, it takes all memory as it lies
+            parameter.data = parameter.data.contiguous()
         super().__init__(
             parameters.values(),
             lr=train_config.learning_rate,

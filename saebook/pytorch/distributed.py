@@ -12,9 +12,8 @@ import torch
 import torch.distributed as dist
 
 from saebook.checkpoint import check_same
-from saebook.pytorch.sparse import largest
 
-_together = False  # whether a step is running whose batch is one of several shares
+_together = False
 
 
 def world_size() -> int:
@@ -25,6 +24,11 @@ def world_size() -> int:
 def rank() -> int:
     """Number of this process, from 0."""
     return dist.get_rank() if world_size() > 1 else 0
+
+
+def sharing() -> bool:
+    """Whether a step is running whose batch is one of several shares."""
+    return _together
 
 
 def together(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,26 +107,6 @@ def batch_mean(z: torch.Tensor) -> torch.Tensor:
         return mean
     (whole,) = average([mean.detach()], len(z))
     return mean + (whole - mean).detach()
-
-
-def largest_of_batch(a: torch.Tensor, k: int) -> torch.Tensor:
-    """Whether an entry of this process's share is among the `k` per row largest of the batch.
-
-    The first of equals goes first, as in `largest`.
-    """
-    row = torch.reshape(a, (1, -1))
-    n_kept = k * len(a)
-    if _together:
-        # Each process's best, as many as could be kept at all, and where the best of those are.
-        total = k * int(batch_rows(a))
-        best = torch.full((total,), -torch.inf, dtype=a.dtype, device=a.device)
-        values = torch.topk(row.detach()[0], min(total, a.numel())).values
-        best[: len(values)] = values
-        kept = largest(all_gather(best).reshape(1, -1), total)
-        n_kept = int(torch.sum(kept.reshape(world_size(), -1)[rank()]))
-        if n_kept == 0:
-            return torch.zeros_like(a, dtype=torch.bool)
-    return torch.reshape(largest(row, n_kept), a.shape)
 
 
 def of_all(

@@ -1,20 +1,21 @@
-"""Several models trained at once: the same batches, the same results as one after the other."""
+"""What training several models at once does in PyTorch: one model's loss, mapped over all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from saebook._types import ArrayLike
+from saebook._types import Array
 from saebook.batches import Batches
-from saebook.checks import check_finite
 from saebook.config import TrainConfig
+from saebook.model import loss_terms
 from saebook.pytorch.adam import Adam
-from saebook.pytorch.losses import loss_terms
 from saebook.pytorch.model import SparseAutoencoder, unit_norm
-from saebook.pytorch.sparse import active_counts
-from saebook.sweep import check_models, with_numbers
+from saebook.pytorch.topk import active_counts
+from saebook.sweep import fit_many, with_numbers
+
+__all__ = ["SweepEngine", "fit_many"]
 
 
 class _Objective(nn.Module):
@@ -35,86 +36,57 @@ class _Objective(nn.Module):
         return torch.stack(list(terms.values())), active_counts(z, self.config.active_above)
 
 
-def fit_many(
-    models: Sequence[SparseAutoencoder], x: ArrayLike, train_config: TrainConfig = TrainConfig()
-) -> list[dict[str, list[float]]]:
-    """Train several models in place, all on the same batches, as `fit` would one by one.
+class SweepEngine:
+    """The training of several models; see `saebook.training.Engine`."""
 
-    They may differ in their weights, and so in their seeds, and in the numbers of their kind of
-    sparsity, such as ``rho`` and ``beta``. Their products are done together, which takes less time
-    the smaller the models are.
+    def __init__(
+        self,
+        models: Sequence[SparseAutoencoder],
+        numbers: Mapping[str, Array],
+        train_config: TrainConfig,
+    ) -> None:
+        self.config, self.tensor = models[0].config, models[0].tensor
+        self.varied = {name: self.tensor(value) for name, value in numbers.items()}
+        self.params: dict[str, Any] = {
+            name: nn.Parameter(torch.stack([getattr(m, name).detach() for m in models]))
+            for name, _ in models[0].named_parameters()
+        }
+        self.optimizer = Adam(self.params, train_config)
+        self.objective = _Objective(models[0])
 
-    Parameters
-    ----------
-    models : sequence of models
-        Of the same sizes, dtype and device. Not TopK nor BatchTopK.
-    x : array (n_samples, n_features)
-        Training samples.
-    train_config : TrainConfig
+    def begin(self, data: Batches) -> None:
+        self.samples = self.tensor(data.array)
 
-    Returns
-    -------
-    list of dict of str to list of float
-        The history of each model; see `fit`.
+    def begin_epoch(self) -> None:
+        self.sums: Any = 0
+        self.fired: Any = 0
 
-    Raises
-    ------
-    ValueError
-        If models differ in more than they may, their kind of sparsity chooses by rank, the array
-        does not suit them, or mixed precision is asked for.
-    FloatingPointError
-        If the loss or a parameter of a model stops being finite.
-    """
-    numbers = check_models(models)
-    if train_config.mixed_precision:
-        raise ValueError("train_config.mixed_precision must be False for several models, got True.")
-    config, device = models[0].config, models[0].device
-    data = Batches(config, x, models[0].dtype, train_config)
-    samples = torch.as_tensor(data.array, device=device)
-    varied = {name: torch.as_tensor(value, device=device) for name, value in numbers.items()}
-    params: dict[str, Any] = {
-        name: nn.Parameter(torch.stack([getattr(m, name).detach() for m in models]))
-        for name, _ in models[0].named_parameters()
-    }
-    optimizer = Adam(params, train_config)
-    objective = _Objective(models[0])
-    decoder, axis = ("W_enc", 1) if config.tied else ("W_dec", 2)
-    histories: list[dict[str, list[float]]] = [{} for _ in models]
+    def step(self, rate: float, strength: float, batch: Array) -> None:
+        x = torch.index_select(self.samples, 0, self.tensor(batch))
 
-    def values_of(batch: torch.Tensor, strength: float) -> Any:
         def one(params: dict[str, torch.Tensor], numbers: dict[str, torch.Tensor]) -> Any:
             named = {f"model.{name}": value for name, value in params.items()}
-            return torch.func.functional_call(objective, named, (batch, strength, numbers))
+            return torch.func.functional_call(self.objective, named, (x, strength, numbers))
 
-        return torch.func.vmap(one)(params, varied)
+        terms, counts = torch.func.vmap(one)(self.params, self.varied)
+        self.optimizer.zero_grad()
+        torch.sum(terms[:, 3]).backward()
+        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.step()
+        with torch.no_grad():
+            if self.config.unit_norm:
+                name, axis = ("W_enc", 1) if self.config.tied else ("W_dec", 2)
+                self.params[name].copy_(unit_norm(self.params[name], axis))
+            active = torch.sum(counts, dim=1, keepdim=True) / len(x)
+            self.sums = self.sums + len(x) * torch.cat([terms, active], dim=1)
+            self.fired = self.fired + counts
 
-    n_steps = 0
-    for epoch in range(train_config.epochs):
-        sums: Any = 0
-        fired: Any = 0
-        n_samples = 0
-        for (rows,) in data.epoch(epoch):
-            batch = torch.index_select(samples, 0, torch.as_tensor(rows, device=device))
-            terms, counts = values_of(batch, train_config.strength_at(n_steps))
-            optimizer.zero_grad()
-            torch.sum(terms[:, 3]).backward()
-            optimizer.param_groups[0]["lr"] = train_config.learning_rate_at(n_steps, data.n_steps)
-            optimizer.step()
-            with torch.no_grad():
-                if config.unit_norm:
-                    params[decoder].copy_(unit_norm(params[decoder], axis))
-                active = torch.sum(counts, dim=1, keepdim=True) / len(batch)
-                sums = sums + len(batch) * torch.cat([terms, active], dim=1)
-                fired = fired + counts
-            n_samples += len(batch)
-            n_steps += 1
-        for i, (model, history) in enumerate(zip(models, histories, strict=True)):
-            found = {name: value[i].detach().cpu().numpy() for name, value in params.items()}
-            names = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
-            row = dict(zip(names, (sums[i] / n_samples).tolist(), strict=True))
-            row["dead"] = int(torch.sum(fired[i] == 0))
-            check_finite(row["loss"], found, epoch)
-            for name, value in row.items():
-                history.setdefault(name, []).append(value)
-            model.from_numpy(found)
-    return histories
+    def end_epoch(self, n_samples: int) -> tuple[Array, Array]:
+        return (self.sums / n_samples).cpu().numpy(), (self.fired > 0).cpu().numpy()
+
+    def stop(self) -> None:
+        pass
+
+    def to_numpy(self) -> dict[str, Array]:
+        """Parameters of all models, with a first axis for the models."""
+        return {name: value.detach().cpu().numpy() for name, value in self.params.items()}

@@ -27,10 +27,10 @@ for _gpu in tf.config.list_physical_devices("GPU"):
     except RuntimeError:
         pass  # the GPU is in use already, and its memory policy can no longer be chosen
 
-from saebook.tensorflow import modern  # noqa: F401  (its kinds register themselves)
-from saebook.tensorflow.losses import gradients, loss_terms
+from saebook.model import loss_terms
+from saebook.tensorflow.loss import gradients
 from saebook.tensorflow.model import SparseAutoencoder
-from saebook.tensorflow.training import encode, evaluate, fit, reconstruct
+from saebook.training import encode, evaluate, fit, reconstruct
 
 __all__ = [
     "SparseAutoencoder",

@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from saebook._types import Array
 from saebook.checkpoint import check_same
-from saebook.tensorflow.sparse import largest
 
 
 def world_size() -> int:
@@ -52,20 +51,20 @@ def together(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def _together() -> Any:
+def sharing() -> Any:
     context = tf.distribute.get_replica_context()
     return context if context and context.num_replicas_in_sync > 1 else None
 
 
 def all_reduce(value: tf.Tensor) -> tf.Tensor:
     """Sum over the processes."""
-    context = _together()
+    context = sharing()
     return context.all_reduce("SUM", value) if context else value
 
 
 def all_gather(value: tf.Tensor) -> tf.Tensor:
     """The values of all processes, which have the same shape, along a new first axis."""
-    context = _together()
+    context = sharing()
     if not context:
         return value[None]
     if value.dtype == tf.bool:  # which cannot be gathered
@@ -78,7 +77,7 @@ def average(values: Sequence[tf.Tensor], n_rows: tf.Tensor) -> list[tf.Tensor]:
 
     One message for all of them. The shares count by their rows, which need not be as many.
     """
-    if not _together():
+    if not sharing():
         return list(values)
     rows = tf.cast(n_rows, values[0].dtype)
     total = all_reduce(
@@ -100,30 +99,10 @@ def batch_mean(z: tf.Tensor) -> tf.Tensor:
     Its gradient is that of the mean over the share: the average of the gradients does the rest.
     """
     mean = tf.reduce_mean(z, axis=0)
-    if not _together():
+    if not sharing():
         return mean
     (whole,) = average([mean], tf.shape(z)[0])
     return mean + tf.stop_gradient(whole - mean)
-
-
-def largest_of_batch(a: tf.Tensor, k: int) -> tf.Tensor:
-    """Whether an entry of this process's share is among the `k` per row largest of the batch.
-
-    The first of equals goes first, as in `largest`.
-    """
-    row = tf.reshape(a, (1, -1))
-    n_kept = k * tf.shape(a)[0]
-    context = _together()
-    if context:
-        # Each process's best, as many as could be kept at all, and where the best of those are.
-        total = k * batch_rows(a)
-        values = tf.math.top_k(row[0], tf.minimum(total, tf.size(a))).values
-        missing = tf.fill([total - tf.size(values)], tf.constant(-np.inf, a.dtype))
-        best = all_gather(tf.concat([values, missing], axis=0))
-        kept = tf.reshape(largest(tf.reshape(best, (1, -1)), total), tf.shape(best))
-        here = kept[context.replica_id_in_sync_group]
-        n_kept = tf.reduce_sum(tf.cast(here, tf.int32))
-    return tf.reshape(largest(row, n_kept), tf.shape(a))
 
 
 def of_all(sums: tf.Variable, fired: tf.Variable, n_samples: int) -> tuple[Array, Array]:

@@ -1,21 +1,22 @@
-"""Several models trained at once: the same batches, the same results as one after the other."""
+"""What training several models at once does in TensorFlow: one model's loss, mapped over all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from saebook._types import ArrayLike
+from saebook._types import Array
 from saebook.batches import Batches
-from saebook.checks import check_finite
 from saebook.config import TrainConfig
-from saebook.sweep import check_models, with_numbers
+from saebook.model import loss_terms
+from saebook.sweep import fit_many, with_numbers
 from saebook.tensorflow.adam import Adam
-from saebook.tensorflow.losses import loss_terms
+from saebook.tensorflow.engine import NUMBER
 from saebook.tensorflow.model import SparseAutoencoder, unit_norm
-from saebook.tensorflow.sparse import active_counts
+from saebook.tensorflow.topk import active_counts
+
+__all__ = ["SweepEngine", "fit_many"]
 
 
 class _Objective:
@@ -39,104 +40,67 @@ class _Objective:
         return tf.stack(list(terms.values())), active_counts(z, self.config.active_above)
 
 
-def fit_many(
-    models: Sequence[SparseAutoencoder], x: ArrayLike, train_config: TrainConfig = TrainConfig()
-) -> list[dict[str, list[float]]]:
-    """Train several models in place, all on the same batches, as `fit` would one by one.
+class SweepEngine:
+    """The training of several models; see `saebook.training.Engine`."""
 
-    They may differ in their weights, and so in their seeds, and in the numbers of their kind of
-    sparsity, such as ``rho`` and ``beta``. Their products are done together, which takes less time
-    the smaller the models are.
+    def __init__(
+        self,
+        models: Sequence[SparseAutoencoder],
+        numbers: Mapping[str, Array],
+        train_config: TrainConfig,
+    ) -> None:
+        first = models[0]
+        self.config, self.dtype, self.device = first.config, first.dtype, first.device
+        self.varied = {name: first.tensor(value) for name, value in numbers.items()}
+        self.names = [v.name for v in first.trainable_variables]
+        stacked = {n: tf.stack([getattr(m, n).numpy() for m in models]) for n in self.names}
+        with tf.device(self.device):
+            self.params = [tf.Variable(value, name=name) for name, value in stacked.items()]
+            self.fired = tf.Variable(tf.zeros((len(models), self.config.n_latents), self.dtype))
+            self.sums = tf.Variable(tf.zeros((len(models), 5), self.dtype))
+        self.optimizer = Adam(self.params, train_config)
+        self.objective = _Objective(first)
 
-    Parameters
-    ----------
-    models : sequence of models
-        Of the same sizes, dtype and device. Not TopK nor BatchTopK.
-    x : array (n_samples, n_features)
-        Training samples.
-    train_config : TrainConfig
+    def begin(self, data: Batches) -> None:
+        self.samples: Any = data.array
+        rows = tf.TensorSpec([None, self.config.n_features], self.dtype)
+        self.learn = tf.function(
+            self._learn, input_signature=[NUMBER, NUMBER, rows], autograph=False
+        )
 
-    Returns
-    -------
-    list of dict of str to list of float
-        The history of each model; see `fit`.
+    def begin_epoch(self) -> None:
+        self.fired.assign(tf.zeros_like(self.fired))
+        self.sums.assign(tf.zeros_like(self.sums))
 
-    Raises
-    ------
-    ValueError
-        If models differ in more than they may, their kind of sparsity chooses by rank, the array
-        does not suit them, or mixed precision is asked for.
-    FloatingPointError
-        If the loss or a parameter of a model stops being finite.
-    """
-    numbers = check_models(models)
-    if train_config.mixed_precision:
-        raise ValueError("train_config.mixed_precision must be False for several models, got True.")
-    config, device = models[0].config, models[0].device
-    data = Batches(config, x, models[0].dtype, train_config)
-    samples = np.asarray(data.array)
-    varied = {name: tf.convert_to_tensor(value) for name, value in numbers.items()}
-    names = [v.name for v in models[0].trainable_variables]
-    with tf.device(device):
-        params = [
-            tf.Variable(tf.stack([getattr(m, name).numpy() for m in models]), name=name)
-            for name in names
-        ]
-        fired = tf.Variable(tf.zeros((len(models), config.n_latents), models[0].dtype))
-        sums = tf.Variable(tf.zeros((len(models), 5), models[0].dtype))
-    optimizer = Adam(params, train_config)
-    objective = _Objective(models[0])
-    decoder, axis = ("W_enc", 1) if config.tied else ("W_dec", 2)
-    histories: list[dict[str, list[float]]] = [{} for _ in models]
+    def step(self, rate: float, strength: float, batch: Array) -> None:
+        numbers = tf.constant(rate, tf.float64), tf.constant(strength, tf.float64)
+        self.learn(*numbers, tf.constant(self.samples[batch]))
 
-    def values_of(batch: tf.Tensor, strength: tf.Tensor) -> Any:
+    def _learn(self, rate: tf.Tensor, strength: tf.Tensor, x: tf.Tensor) -> None:
         def one(given: Any) -> Any:
-            return objective(given[0], batch, strength, given[1])
+            return self.objective(given[0], x, tf.cast(strength, self.dtype), given[1])
 
-        return tf.vectorized_map(one, ([tf.convert_to_tensor(p) for p in params], varied))
-
-    number = tf.TensorSpec([], tf.float64)
-
-    @tf.function(
-        input_signature=[
-            number,
-            number,
-            tf.TensorSpec([None, config.n_features], models[0].dtype),
-        ],
-        autograph=False,
-    )
-    def step(rate: tf.Tensor, strength: tf.Tensor, batch: tf.Tensor) -> None:
-        with tf.device(device):
+        with tf.device(self.device):
             with tf.GradientTape() as tape:
-                terms, counts = values_of(batch, tf.cast(strength, models[0].dtype))
+                values = [tf.convert_to_tensor(p) for p in self.params]
+                terms, counts = tf.vectorized_map(one, (values, self.varied))
                 loss = tf.reduce_sum(terms[:, 3])
-            optimizer.step(tape.gradient(loss, params), rate)
-            if config.unit_norm:
-                weight = params[names.index(decoder)]
+            self.optimizer.step(tape.gradient(loss, self.params), rate)
+            if self.config.unit_norm:
+                name, axis = ("W_enc", 1) if self.config.tied else ("W_dec", 2)
+                weight = self.params[self.names.index(name)]
                 weight.assign(unit_norm(weight, axis))
-            n_rows = tf.cast(tf.shape(batch)[0], models[0].dtype)
+            n_rows = tf.cast(tf.shape(x)[0], self.dtype)
             active = tf.reduce_sum(counts, axis=1, keepdims=True) / n_rows
-            sums.assign_add(n_rows * tf.concat([terms, active], axis=1))
-            fired.assign_add(counts)
+            self.sums.assign_add(n_rows * tf.concat([terms, active], axis=1))
+            self.fired.assign_add(counts)
 
-    n_steps = 0
-    for epoch in range(train_config.epochs):
-        fired.assign(tf.zeros_like(fired))
-        sums.assign(tf.zeros_like(sums))
-        n_samples = 0
-        for (rows,) in data.epoch(epoch):
-            rate = tf.constant(train_config.learning_rate_at(n_steps, data.n_steps), tf.float64)
-            strength = tf.constant(train_config.strength_at(n_steps), tf.float64)
-            step(rate, strength, tf.constant(samples[rows]))
-            n_samples += len(rows)
-            n_steps += 1
-        for i, (model, history) in enumerate(zip(models, histories, strict=True)):
-            found = {name: p[i].numpy() for name, p in zip(names, params, strict=True)}
-            keys = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
-            row = dict(zip(keys, (sums[i] / n_samples).numpy().tolist(), strict=True))
-            row["dead"] = int(np.sum(fired[i].numpy() == 0))
-            check_finite(row["loss"], found, epoch)
-            for name, value in row.items():
-                history.setdefault(name, []).append(value)
-            model.from_numpy(found)
-    return histories
+    def end_epoch(self, n_samples: int) -> tuple[Array, Array]:
+        return (self.sums / n_samples).numpy(), (self.fired > 0).numpy()
+
+    def stop(self) -> None:
+        pass
+
+    def to_numpy(self) -> dict[str, Array]:
+        """Parameters of all models, with a first axis for the models."""
+        return {name: p.numpy() for name, p in zip(self.names, self.params, strict=True)}

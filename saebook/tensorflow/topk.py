@@ -1,7 +1,7 @@
-"""TopK's code in training as its few values and their places, with products that skip the zeros.
+"""The kinds that choose by rank, in TensorFlow: TopK, BatchTopK, and AuxK for dead latents.
 
-Of the five matrix products of a step only the encoder's then has to be dense. The numbers are those
-of the dense way, up to rounding.
+Where few latents are kept, training knows TopK's code as its values and their places, and skips the
+zeros, as in `saebook.pytorch.topk`.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,11 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from saebook.config import SAEConfig, TopK
+from saebook import kinds
+from saebook.config import SAEConfig
+from saebook.kinds import THRESHOLD_RATE, check_threshold
+from saebook.tensorflow import distributed
+from saebook.tensorflow.kinds import Kind
 
 LATENTS_PER_KEPT = 16  # with 8 the dense products were faster on two cores, with 16 about as fast
 
@@ -121,7 +125,7 @@ def encode_sparse(
 def pays(config: SAEConfig, device: str) -> bool:
     """Whether training on a device is faster with a `SparseCode`."""
     return (
-        isinstance(config.sparsity, TopK)
+        isinstance(config.sparsity, kinds.TopK)
         and config.sparsity.aux is None  # looks at all pre-activations
         and config.groups is None
         and config.sparsity.k * LATENTS_PER_KEPT <= config.n_latents
@@ -136,3 +140,86 @@ def active_counts(z: tf.Tensor | SparseCode, above: float) -> tf.Tensor:
         flat = tf.reshape(z.places, [-1])
         return tf.math.unsorted_segment_sum(tf.reshape(active, [-1]), flat, z.n_latents)
     return tf.reduce_sum(tf.cast(tf.abs(z) > above, z.dtype), axis=0)
+
+
+class TopK(Kind):
+    """The k largest pre-activations of each sample; dead latents rebuild what these leave over."""
+
+    def kept(self, a: tf.Tensor) -> tf.Tensor:
+        """Which latents are kept in training, ``(n_samples, n_latents)``."""
+        return largest(a, self.sparsity.k)
+
+    def code(self, a: tf.Tensor, training: bool) -> tf.Tensor:
+        return tf.where(self.kept(a), self.activation(a), 0)
+
+    def sparse_code(self, x: tf.Tensor) -> tuple[tf.Tensor, SparseCode]:
+        """The pre-activations that are kept of samples, ``(n_samples, k)``, and their code."""
+        model = self.model
+        a, places = encode_sparse(x, model.W_enc, model.encoder_bias, self.sparsity.k)
+        return a, SparseCode(self.activation(a), places, model.config.n_latents)
+
+    def dead_code(self, a: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Code of the largest dead latents, and which they are, ``(n_samples, n_latents)``."""
+        dead = tf.convert_to_tensor(self.model.silent) >= self.sparsity.aux.dead_after
+        # Not -infinity, of which TensorFlow's own search for NaN and infinity would complain.
+        chosen = largest(tf.where(dead, a, a.dtype.min), self.sparsity.aux.k) & dead
+        return tf.where(chosen, self.activation(a), 0), chosen
+
+    def loss(self, x: tf.Tensor, a: tf.Tensor, z: Any, strength: Any) -> tf.Tensor:
+        if self.sparsity.aux is None:
+            return tf.zeros((), dtype=x.dtype)
+        z_dead, chosen = self.dead_code(a)
+        left = tf.stop_gradient(x - self.model.decode(z))  # has b_dec in it already
+        error = tf.reduce_mean(tf.reduce_sum((left - z_dead @ self.model.dictionary) ** 2, axis=1))
+        return self.sparsity.aux.weight * tf.cast(tf.reduce_any(chosen), z.dtype) * error
+
+    def count(self, a: tf.Tensor, z: Any) -> None:
+        if self.sparsity.aux is not None:
+            in_share = tf.reduce_any(z != 0, axis=0)
+            silent = ~tf.reduce_any(distributed.all_gather(in_share), axis=0)
+            after = self.model.silent + tf.cast(distributed.batch_rows(z), z.dtype)
+            self.model.silent.assign(tf.where(silent, after, 0))
+
+
+def largest_of_batch(a: tf.Tensor, k: int) -> tf.Tensor:
+    """As in PyTorch: whether an entry is among the `k` per row largest of the whole batch."""
+    row = tf.reshape(a, (1, -1))
+    n_kept = k * tf.shape(a)[0]
+    context = distributed.sharing()
+    if context:
+        # Each process's best, as many as could be kept at all, and where the best of those are.
+        total = k * distributed.batch_rows(a)
+        values = tf.math.top_k(row[0], tf.minimum(total, tf.size(a))).values
+        missing = tf.fill([total - tf.size(values)], tf.constant(a.dtype.min, a.dtype))
+        best = distributed.all_gather(tf.concat([values, missing], axis=0))
+        kept = tf.reshape(largest(tf.reshape(best, (1, -1)), total), tf.shape(best))
+        here = kept[context.replica_id_in_sync_group]
+        n_kept = tf.reduce_sum(tf.cast(here, tf.int32))
+    return tf.reshape(largest(row, n_kept), tf.shape(a))
+
+
+class BatchTopK(TopK):
+    """The largest pre-activations of a batch; afterwards those above a learned threshold."""
+
+    def kept(self, a: tf.Tensor) -> tf.Tensor:
+        return largest_of_batch(a, self.sparsity.k)
+
+    def code(self, a: tf.Tensor, training: bool) -> tf.Tensor:
+        if training:
+            return super().code(a, training)
+        threshold = tf.convert_to_tensor(self.model.threshold)
+        z = tf.where(a > threshold, a, 0)
+        if tf.executing_eagerly():
+            check_threshold(float(threshold))
+            return z
+        # Where no error can be raised, a threshold that is not learned makes NaN.
+        return z + tf.sqrt(tf.minimum(threshold, 0))
+
+    def count(self, a: tf.Tensor, z: tf.Tensor) -> None:
+        super().count(a, z)
+        none = z.dtype.max
+        smallest = tf.reduce_min(distributed.all_gather(tf.reduce_min(tf.where(z > 0, z, none))))
+        before = tf.convert_to_tensor(self.model.threshold)
+        mean = before + THRESHOLD_RATE * (smallest - before)
+        after = tf.where(before < 0, smallest, mean)
+        self.model.threshold.assign(tf.where(smallest < none, after, before))

@@ -1,0 +1,67 @@
+"""Training in NumPy: Adam, and a loop that is read rather than run for long."""
+
+import numpy as np
+
+from saebook._types import Array, ArrayLike, Corruption, Params
+from saebook.config import SAEConfig, TrainConfig
+from saebook.parameters import normalize_decoder
+from saebook.reference.model import code, gradients, preactivation, update_counted
+from saebook.start import epoch_order, noise_generator
+
+
+class Adam:
+    """Adam as PyTorch defines it: epsilon is added after the bias correction of the root.
+
+    Keras adds epsilon before that correction, which is another optimiser for the first few thousand
+    steps; see Kingma & Ba (2015), Algorithm 1, for the form used here.
+    """
+
+    def __init__(self, params: Params, train_config: TrainConfig) -> None:
+        self.config, self.t = train_config, 0
+        self.m = {name: np.zeros_like(value) for name, value in params.items()}
+        self.v = {name: np.zeros_like(value) for name, value in params.items()}
+
+    def step(
+        self, params: Params, grads: Params, learning_rate: float | None = None
+    ) -> dict[str, Array]:
+        """Return the parameters after one update, by default at the configured learning rate."""
+        c, self.t, updated = self.config, self.t + 1, dict(params)
+        rate = c.learning_rate if learning_rate is None else learning_rate
+        for name, g in grads.items():
+            self.m[name] = c.beta_1 * self.m[name] + (1 - c.beta_1) * g
+            self.v[name] = c.beta_2 * self.v[name] + (1 - c.beta_2) * g**2
+            m_hat = self.m[name] / (1 - c.beta_1**self.t)
+            v_hat = self.v[name] / (1 - c.beta_2**self.t)
+            updated[name] = params[name] - rate * m_hat / (np.sqrt(v_hat) + c.epsilon)
+        return updated
+
+
+def fit(
+    config: SAEConfig,
+    params: Params,
+    x: ArrayLike,
+    train_config: TrainConfig = TrainConfig(),
+    corruption: Corruption | None = None,
+) -> dict[str, Array]:
+    """Parameters after training on ``x (n_samples, n_features)``, batch by batch.
+
+    A corruption, a function of a batch and a generator, makes what the encoder sees of each batch.
+    """
+    optimizer, x = Adam(params, train_config), np.asarray(x, dtype=np.float64)
+    n_steps = train_config.epochs * -(-len(x) // train_config.batch_size)
+    for epoch in range(train_config.epochs):
+        order = epoch_order(len(x), train_config.seed, epoch)
+        noise = noise_generator(train_config.seed, epoch)
+        for start in range(0, len(x), train_config.batch_size):
+            batch = x[order[start : start + train_config.batch_size]]
+            noisy = None if corruption is None else corruption(batch, noise)
+            rate = train_config.learning_rate_at(optimizer.t, n_steps)
+            strength = train_config.strength_at(optimizer.t)
+            a = preactivation(config, params, batch if noisy is None else noisy)
+            z = code(config.sparsity, config, params, a, training=True)
+            counted = update_counted(config, params, a, z)
+            grads = gradients(config, params, batch, noisy, strength)
+            params = {**optimizer.step(params, grads, rate), **counted}
+            if config.unit_norm:
+                params = normalize_decoder(config, params)
+    return dict(params)

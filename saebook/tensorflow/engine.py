@@ -1,0 +1,91 @@
+"""What training does in TensorFlow's own words; the loop over epochs is `saebook.training.fit`."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from saebook._types import Array
+from saebook.batches import Batches
+from saebook.config import TrainConfig
+from saebook.model import loss_terms
+from saebook.tensorflow import distributed
+from saebook.tensorflow.adam import Adam
+from saebook.tensorflow.model import SparseAutoencoder
+from saebook.tensorflow.topk import active_counts, pays
+
+NUMBER = tf.TensorSpec([], tf.float64)
+
+
+class Engine:
+    """The training of one model; see `saebook.training.Engine`."""
+
+    def __init__(self, model: SparseAutoencoder, train_config: TrainConfig) -> None:
+        self.model, self.mixed = model, train_config.mixed_precision
+        self.rank, self.world_size = distributed.rank(), distributed.world_size()
+        self.sparse = pays(model.config, model.device) and not self.mixed
+        with tf.device(model.device):
+            self.optimizer = Adam(model.trainable_variables, train_config)
+            self.fired = tf.Variable(tf.zeros(model.config.n_latents, dtype=tf.bool))
+            self.sums = tf.Variable(tf.zeros(5, dtype=model.dtype))
+
+    def begin(self, data: Batches) -> None:
+        self.samples = data.array
+        # On the CPU the array is at hand already, and TensorFlow would take two copies of it.
+        away = data.array is not None and "cpu" not in self.model.device
+        self.resident = self.model.tensor(data.array) if away else None
+        rows = tf.TensorSpec([None, self.model.config.n_features], self.model.dtype)
+        signature = [NUMBER, NUMBER] + [rows] * (1 + data.noisy_too)
+        # Without AutoGraph: there is no control flow to convert.
+        shared = distributed.together(self._learn)
+        self.learn = tf.function(shared, input_signature=signature, autograph=False)
+
+    def begin_epoch(self) -> None:
+        self.fired.assign(tf.zeros_like(self.fired))
+        self.sums.assign(tf.zeros_like(self.sums))
+        self.model.product_dtype = tf.bfloat16 if self.mixed else None
+        self.traced = self.learn.get_concrete_function()  # once: a call warns of every new trace
+
+    def step(self, rate: float, strength: float, batch: Array, *noisy: Array) -> None:
+        with tf.device(self.model.device):
+            if self.resident is not None:
+                given = tf.gather(self.resident, batch)
+            else:
+                given = tf.constant(batch if self.samples is None else self.samples[batch])
+            numbers = tf.constant(rate, tf.float64), tf.constant(strength, tf.float64)
+            self.traced(*numbers, given, *map(tf.constant, noisy))
+
+    def _learn(
+        self, rate: tf.Tensor, strength: tf.Tensor, x: tf.Tensor, noisy: tf.Tensor | None = None
+    ) -> None:
+        model, seen = self.model, x if noisy is None else noisy
+        with tf.device(model.device):
+            with tf.GradientTape() as tape:
+                if self.sparse:
+                    a, z = model.kind.sparse_code(seen)
+                else:
+                    a = model.preactivation(seen)
+                    z = model.code(a, training=True)
+                terms = loss_terms(model, x, a, z, tf.cast(strength, model.dtype))
+            gradients = tape.gradient(terms["loss"], model.trainable_variables)
+            self.optimizer.step(distributed.average(gradients, tf.shape(x)[0]), rate)
+            model.kind.count(a, z)
+            if model.config.unit_norm:
+                model.normalize_decoder()
+            n_rows = tf.cast(tf.shape(x)[0], model.dtype)
+            counts = active_counts(z, model.config.active_above)
+            self.fired.assign(self.fired | (counts > 0))
+            figures = [*terms.values(), tf.reduce_sum(counts) / n_rows]
+            self.sums.assign_add(n_rows * tf.stack(figures))
+
+    def end_epoch(self, n_samples: int) -> tuple[Array, Array]:
+        self.stop()
+        return distributed.of_all(self.sums, self.fired, n_samples)
+
+    def stop(self) -> None:
+        self.model.product_dtype = None
+
+    def refuse_different(self, marks: Mapping[str, int]) -> None:
+        distributed.refuse_different(marks, self.model.device)
+
+    def barrier(self) -> None:
+        distributed.barrier()
