@@ -1,17 +1,97 @@
 """What a sparse autoencoder is in either framework: `saebook.pytorch` and `saebook.tensorflow`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar
+from importlib import import_module
+from types import ModuleType
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from saebook._types import Array, ArrayLike, Self
 from saebook.checks import check_params, check_width
 from saebook.config import SAEConfig, TrainConfig
-from saebook.parameters import parameter_shapes
+from saebook.kinds import KINDS, TopK
+from saebook.parameters import parameter_shapes, row_axis
 
 DTYPES = ("float32", "float64")
+LATENTS_PER_KEPT = 16  # with 8 the dense products were as fast or faster on two cores
+
+
+class Kind:
+    """The plain autoencoder, and what a kind of sparsity has that does not override it.
+
+    A framework has a class for each kind, of the same name, and from these two arguments.
+
+    Parameters
+    ----------
+    sparsity : Sparsity or None
+        The settings.
+    model : SparseAutoencoder
+    """
+
+    def __init__(self, sparsity: Any, model: Any) -> None:
+        self.sparsity, self.model = sparsity, model
+
+    def activation(self, a: Any) -> Any:
+        """The model's own function of a pre-activation."""
+        return self.model.functions[self.model.config.activation](a)
+
+    def code(self, a: Any, training: bool) -> Any:
+        """Code of a pre-activation, both ``(n_samples, n_latents)``."""
+        return self.activation(a)
+
+    def penalty(self, z: Any) -> Any:
+        """Penalty on codes, a scalar."""
+        return self.model.zero()
+
+    def loss(self, x: Any, a: Any, z: Any, strength: Any) -> Any:
+        """All that the kind adds to the loss, if that is more than its penalty."""
+        return strength * self.penalty(z)
+
+    def count(self, a: Any, z: Any) -> None:
+        """Update in place, after a step, the parameters that the kind counts."""
+
+
+def kinds_in(*modules: ModuleType) -> dict[type, type[Kind]]:
+    """The table from each kind of sparsity to the class of its name in a framework's modules."""
+    found = {
+        kind: getattr(module, kind.__name__)
+        for kind in KINDS
+        for module in modules
+        if hasattr(module, kind.__name__)
+    }
+    return {type(None): Kind, **found}
+
+
+class SparseCode(NamedTuple):
+    """A code ``(n_samples, n_latents)`` of which `k` entries in a row are not known to be zero.
+
+    Its product with a matrix ``(n_latents, n_features)`` is a tensor ``(n_samples, n_features)``.
+    """
+
+    values: Any  #: (n_samples, k)
+    places: Any  #: their columns, (n_samples, k)
+    n_latents: int
+    times: Callable[[Any, Any, Any], Any]  #: the framework's product, which skips the zeros
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(n_samples, n_latents)``."""
+        return self.places.shape[0], self.n_latents
+
+    def __matmul__(self, weight: Any) -> Any:
+        return self.times(self.values, self.places, weight)
+
+
+def has_sparse_code(config: SAEConfig) -> bool:
+    """Whether a `SparseCode` is all that training needs, and so short that it saves time."""
+    return (
+        isinstance(config.sparsity, TopK)
+        and config.sparsity.aux is None  # looks at all pre-activations
+        and config.groups is None
+        and config.sparsity.k * LATENTS_PER_KEPT <= config.n_latents
+    )
 
 
 class Autoencoder:
@@ -20,14 +100,19 @@ class Autoencoder:
     The part of both frameworks' ``SparseAutoencoder`` that is the same in both. Samples, codes and
     reconstructions are tensors of the framework here; `saebook.training` has functions for arrays.
 
-    Attributes
+    Parameters
     ----------
     config : SAEConfig
         Sizes, functions f and g, and the objective.
-    dtype : str
-        Name of the parameters' dtype, "float32" or "float64".
-    device
-        Where the parameters live.
+    seed : int >= 0
+        Seed of the initial weights, which are the same in every framework.
+    dtype : {"float32", "float64"}
+        That of the parameters.
+    device : str
+        Where they live: "auto" (a GPU if there is one), "cpu", "gpu", or a framework's own name.
+
+    Attributes
+    ----------
     W_enc, b_enc, W_dec, b_dec
         Parameters of shapes ``(n_features, n_latents)``, ``(n_latents,)``,
         ``(n_latents, n_features)``, ``(n_features,)``. A tied model has no ``W_dec``; read
@@ -35,54 +120,37 @@ class Autoencoder:
         and ``threshold`` and ``silent``, which training counts and no gradient moves.
     dictionary
         Decoder weights ``(n_latents, n_features)``, one row per latent.
+
+    Raises
+    ------
+    ValueError
+        If the dtype or the device is not to be had.
     """
 
     config: SAEConfig
     product_dtype: Any  # of matrix products, if not the parameters' own
-    b_dec: Any
-    dictionary: Any
-    encoder_bias: Any
+    device: Any
     W_enc: Any
-    kinds: ClassVar[Mapping[type, Any]]  # the framework's class for each kind of sparsity
-    functions: ClassVar[Mapping[str, Callable[[Any], Any]]]  # f and g by name
+    b_dec: Any
+    kinds: ClassVar[dict[type, type[Kind]]]  # the framework's class for each kind of sparsity
+    functions: ClassVar[dict[str, Callable[[Any], Any]]]  # f and g by name
+    framework: ClassVar[str]  # the name of its folder
 
-    # What a framework says in its own words
-
-    def affine(self, x: Any, weight: Any, bias: Any) -> Any:
-        """``x @ weight + bias``, the product in `product_dtype`."""
-        raise NotImplementedError
-
-    def split(self, tensor: Any, sizes: Sequence[int], axis: int) -> Sequence[Any]:
-        """Parts of a tensor."""
-        raise NotImplementedError
-
-    def normalize_decoder(self) -> None:
-        """Scale every dictionary row to Euclidean norm 1, in place."""
-        raise NotImplementedError
-
-    def tensor(self, x: Array) -> Any:
-        """An array as a tensor on the model's device."""
-        raise NotImplementedError
-
-    def array(self, tensor: Any) -> Array:
-        """A tensor as an array, which may share its memory."""
-        raise NotImplementedError
-
-    def reading(self) -> AbstractContextManager[Any]:
-        """The context in which a model is used without being trained."""
-        raise NotImplementedError
-
-    def set_parameter(self, name: str, value: Array) -> None:
-        """Copy an array into a parameter."""
-        raise NotImplementedError
-
-    def engine(self, train_config: TrainConfig) -> Any:
-        """What trains this model in its framework, for `saebook.training.fit`."""
-        raise NotImplementedError
-
-    def sweep_engine(self, models: Any, numbers: Any, train_config: TrainConfig) -> Any:
-        """What trains several models in their framework, for `saebook.sweep.fit_many`."""
-        raise NotImplementedError
+    # What a framework says in its own words: tensors in, tensors out, but for `tensor` and `array`.
+    dictionary: Any
+    encoder_bias: Any  # ``b_enc`` with the pre-bias folded in, which saves a copy of the batch
+    addmm: Callable[..., Any]  # x, weight, bias: x @ weight + bias
+    cast: Callable[..., Any]  # to a dtype
+    split: Callable[..., Any]  # tensor, sizes, axis: its parts
+    zero: Callable[[], Any]  # the scalar
+    mean_error: Callable[..., Any]  # logits, x: mean over samples of the sum over features
+    sum_of_squares: Callable[..., Any]
+    gradients: Callable[..., dict[str, Any]]  # of the loss of samples, by name
+    unit_norm: Callable[..., Any]  # weight, axis: with Euclidean norm 1 along it
+    tensor: Callable[[Array], Any]  # on the model's device
+    array: Callable[[Any], Array]  # which may share the tensor's memory
+    reading: Callable[[], AbstractContextManager[Any]]  # in which nothing is trained
+    set_parameter: Callable[[str, Array], None]
 
     # What is the same in both
 
@@ -93,7 +161,20 @@ class Autoencoder:
     @property
     def kind(self) -> Any:
         """The model's kind of sparsity: its code, its loss, what it counts."""
-        return kind_of(type(self), self.config.sparsity)(self.config.sparsity, self)
+        return self.kinds[type(self.config.sparsity)](self.config.sparsity, self)
+
+    def engine(self, train_config: TrainConfig) -> Any:
+        """What trains the model, for `saebook.training.fit`."""
+        return import_module(f"saebook.{self.framework}.engine").Engine(self, train_config)
+
+    def affine(self, x: Any, weight: Any, bias: Any) -> Any:
+        """``x @ weight + bias``, the product in ``product_dtype``; ``x`` may be a `SparseCode`."""
+        if isinstance(x, SparseCode):
+            return x @ weight + bias
+        if self.product_dtype is None:
+            return self.addmm(x, weight, bias)
+        product = self.cast(x, self.product_dtype) @ self.cast(weight, self.product_dtype)
+        return self.cast(product, bias.dtype) + bias
 
     def preactivation(self, x: Any) -> Any:
         """Encoder pre-activation ``a (n_samples, n_latents)`` of ``x (n_samples, n_features)``."""
@@ -137,6 +218,11 @@ class Autoencoder:
         """Reconstruction ``x_hat`` of a tensor ``x``, both ``(n_samples, n_features)``."""
         return self.decode(self.encode(x))
 
+    def normalize_decoder(self) -> None:
+        """Scale every dictionary row to Euclidean norm 1, in place."""
+        name, axis = row_axis(self.config)
+        self.set_parameter(name, self.unit_norm(getattr(self, name), axis))
+
     def to_numpy(self) -> dict[str, Array]:
         """Copy of the parameters: dict of name to NumPy array, in the reference's order."""
         names = parameter_shapes(self.config)
@@ -153,15 +239,6 @@ class Autoencoder:
         for name, value in check_params(self.config, params).items():
             self.set_parameter(name, value)
         return self
-
-
-def kind_of(model: type[Autoencoder], sparsity: Any) -> Any:
-    """The class that a framework's models have for a kind of sparsity, or TypeError."""
-    if type(sparsity) not in model.kinds:
-        raise TypeError(
-            f"sparsity must be a kind that {model.__module__} has a class for, got {sparsity!r}."
-        )
-    return model.kinds[type(sparsity)]
 
 
 def check_dtype(dtype: str) -> None:
@@ -194,8 +271,27 @@ def loss_terms(
     a = model.preactivation(x) if a is None else a
     z = model.code(a, training=True) if z is None else z
     terms = {
-        "reconstruction": model.reconstruction_loss(z, x),
+        "reconstruction": sum(model.mean_error(logits, x) for logits in model.nested_logits(z)),
         "sparsity": model.kind.loss(x, a, z, strength),
-        "weight_decay": model.weight_decay_loss(),
+        "weight_decay": model.zero(),
     }
+    if model.config.weight_decay:  # several passes over all weights
+        weights = [model.W_enc] if model.config.tied else [model.W_enc, model.W_dec]
+        terms["weight_decay"] = model.config.weight_decay * sum(map(model.sum_of_squares, weights))
     return {**terms, "loss": sum(terms.values())}
+
+
+def gradients(model: Any, x: Any) -> dict[str, Array]:
+    """Gradient of the loss with respect to every trained parameter, for one batch, in NumPy.
+
+    Parameters
+    ----------
+    model : SparseAutoencoder
+    x : tensor (n_samples, n_features)
+
+    Returns
+    -------
+    dict of str to ndarray
+        Names, order and shapes are those of ``model.to_numpy``, without what no gradient moves.
+    """
+    return {name: model.array(gradient) for name, gradient in model.gradients(x).items()}

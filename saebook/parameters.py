@@ -42,8 +42,13 @@ def dictionary(config: SAEConfig, params: Params) -> Array:
     return params["W_enc"].T if config.tied else params["W_dec"]
 
 
+def row_axis(config: SAEConfig) -> tuple[str, int]:
+    """The parameter that holds the dictionary, and the axis along which a row of it lies."""
+    return ("W_enc", 0) if config.tied else ("W_dec", 1)
+
+
 def normalize_decoder(config: SAEConfig, params: Params) -> dict[str, Array]:
     """Copy of the parameters with every dictionary row scaled to Euclidean norm 1."""
-    name, axis = ("W_enc", 0) if config.tied else ("W_dec", 1)
+    name, axis = row_axis(config)
     norm = np.linalg.norm(params[name], axis=axis, keepdims=True)
     return {**params, name: params[name] / np.maximum(norm, np.finfo(norm.dtype).tiny)}

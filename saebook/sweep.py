@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from saebook.checkpoint import append_row
 from saebook.checks import check_finite
 from saebook.config import SAEConfig, TrainConfig
 from saebook.kinds import Ranked
-from saebook.model import Autoencoder
+from saebook.model import Autoencoder, loss_terms
+from saebook.parameters import row_axis
 from saebook.training import epochs, row_of
 
 
@@ -51,7 +53,8 @@ def fit_many(
     if train_config.mixed_precision:
         raise ValueError("train_config.mixed_precision must be False for several models, got True.")
     data = Batches(models[0].config, x, models[0].dtype, train_config)
-    engine = models[0].sweep_engine(models, numbers, train_config)
+    module = import_module(f"saebook.{models[0].framework}.sweep")
+    engine = module.SweepEngine(models, numbers, train_config)
     engine.begin(data)
     histories: list[dict[str, list[float]]] = [{} for _ in models]
     for epoch, means, fired in epochs(engine, data, train_config, hide=True):
@@ -102,6 +105,36 @@ def check_models(models: Sequence[Autoencoder]) -> dict[str, Array]:
     names = [field.name for field in dataclasses.fields(first.config.sparsity)]
     values = {n: [getattr(m.config.sparsity, n) for m in models] for n in names}
     return {n: np.array(v, first.dtype) for n, v in values.items() if len(set(v)) > 1}
+
+
+class SweepEngine:
+    """A training of several models, for the loop that `saebook.training.Engine` serves.
+
+    Parameters
+    ----------
+    models : sequence of models
+    numbers : dict of str to array (n_models,)
+        As from `check_models`.
+    """
+
+    def __init__(self, models: Sequence[Any], numbers: Mapping[str, Array]) -> None:
+        self.model, self.config = models[0], models[0].config
+        self.varied = {name: self.model.tensor(value) for name, value in numbers.items()}
+        name, axis = row_axis(self.config)
+        self.rows = name, axis + 1  # the first axis is that of the models
+
+    def one_model(self, x: Any, strength: Any, numbers: Mapping[str, Any]) -> Any:
+        """Terms of the loss and code of one of the models, whose parameters are in place."""
+        self.model.config = with_numbers(self.config, numbers)
+        try:
+            a = self.model.preactivation(x)
+            z = self.model.code(a, training=True)
+            return list(loss_terms(self.model, x, a, z, strength).values()), z
+        finally:
+            self.model.config = self.config
+
+    def stop(self) -> None:
+        """Nothing to put back."""
 
 
 def with_numbers(config: SAEConfig, numbers: Mapping[str, Any]) -> SAEConfig:

@@ -5,14 +5,14 @@ step, the sums of an epoch, is the file ``engine.py`` of each.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from saebook._types import Array, ArrayLike, Corruption, Samples, StrPath
 from saebook.batches import Batches, check_validation_noise
-from saebook.checkpoint import Checkpoint, marks
+from saebook.checkpoint import Checkpoint, check_same, marks
 from saebook.checks import (
     check_batch_size,
     check_finite,
@@ -22,7 +22,7 @@ from saebook.checks import (
 )
 from saebook.config import TrainConfig
 from saebook.metrics import dead_features, fvu, l0
-from saebook.model import Autoencoder, loss_terms
+from saebook.model import Autoencoder, has_sparse_code, loss_terms
 
 # What an engine sums over the samples of an epoch, in this order, while the weights move.
 FIGURES = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
@@ -36,29 +36,65 @@ MEASURES: dict[str, Callable[[Array, Array, Array, float], float]] = {
 }
 
 
-class Engine(Protocol):
-    """What a framework does for the loop. With several models at once, arrays have a row for each.
+class Engine:
+    """A training of one model, in which a framework says the rest in its own words.
 
-    Several processes may train together: ``rank`` is the number of this one, of ``world_size``.
+    Parameters
+    ----------
+    model : SparseAutoencoder
+    train_config : TrainConfig
+    processes : module
+        The framework's ``distributed``: several processes may train together.
+    sparse : bool
+        Whether the code in training is a `saebook.model.SparseCode`, if that is enough.
     """
 
-    rank: int
-    world_size: int
+    optimizer: Any
+
+    def __init__(self, model: Any, train_config: TrainConfig, processes: Any, sparse: bool) -> None:
+        self.model, self.processes = model, processes
+        self.rank, self.world_size = processes.rank(), processes.world_size()
+        self.mixed = train_config.mixed_precision
+        self.sparse = sparse and has_sparse_code(model.config) and not self.mixed
 
     def begin(self, data: Batches) -> None:
         """Take the samples to the device, if they are in memory."""
+        raise NotImplementedError
 
     def begin_epoch(self) -> None:
         """Forget the sums of the epoch before."""
+        raise NotImplementedError
 
     def step(self, rate: float, strength: float, batch: Array, *noisy: Array) -> None:
         """Train on a batch of `Batches.epoch`, at a learning rate and a strength of the penalty."""
+        raise NotImplementedError
 
     def end_epoch(self, n_samples: int) -> tuple[Array, Array]:
-        """Means of `FIGURES`, ``(5,)``, and which latents fired, ``(n_latents,)``."""
+        """Means of `FIGURES`, ``(5,)``, and which latents fired, ``(n_latents,)``.
+
+        Of several models at once, both have a row for each.
+        """
+        raise NotImplementedError
 
     def stop(self) -> None:
-        """Leave the models as they were but for their weights."""
+        """Leave the model as it was but for its weights."""
+        self.model.product_dtype = None
+
+    def forward(self, x: Any, noisy: Any, strength: Any) -> tuple[Any, Any, dict[str, Any]]:
+        """Pre-activation, code, and terms of the loss of a batch."""
+        seen = x if noisy is None else noisy
+        if self.sparse:
+            a, z = self.model.kind.sparse_code(seen)
+        else:
+            a = self.model.preactivation(seen)
+            z = self.model.code(a, training=True)
+        return a, z, loss_terms(self.model, x, a, z, strength)
+
+    def settle(self, a: Any, z: Any) -> None:
+        """What follows a step: the kind counts, and the dictionary gets its norm back."""
+        self.model.kind.count(a, z)
+        if self.model.config.unit_norm:
+            self.model.normalize_decoder()
 
 
 def epochs(
@@ -165,7 +201,8 @@ def fit(
     run = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
     run.begin(model, train_config, data, x_val)
     if world_size > 1:
-        engine.refuse_different(marks(model, train_config, data, run))
+        alike = marks(model, train_config, data, run)
+        check_same(alike, engine.processes.gather_numbers(list(alike.values()), model.device))
     engine.begin(data)
     n_steps = 0
     if run.adam:
@@ -179,7 +216,7 @@ def fit(
             values = evaluate(model, x_val, x_val_noisy)
             row |= {f"val_{name}": value for name, value in values.items()}
         run.end_epoch(model, row, engine.optimizer, rank)
-        engine.barrier()
+        engine.processes.barrier()
         if after_epoch is not None and after_epoch(epoch + 1, row):
             break
     return run.history

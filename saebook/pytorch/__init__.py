@@ -9,8 +9,7 @@ except ModuleNotFoundError as error:
         "saebook.pytorch needs PyTorch, which is not installed: pip install 'saebook[torch]'."
     ) from error
 
-from saebook.model import loss_terms
-from saebook.pytorch.loss import gradients
+from saebook.model import gradients, loss_terms
 from saebook.pytorch.model import SparseAutoencoder
 from saebook.training import encode, evaluate, fit, reconstruct
 

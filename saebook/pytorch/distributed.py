@@ -4,14 +4,15 @@ In one process every function here hands back what it was given. In several, all
 call it, in the same order, or those that did will wait for the others.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
-from saebook.checkpoint import check_same
+from saebook._types import Array
 
 _together = False
 
@@ -51,7 +52,7 @@ def together(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def all_reduce(value: torch.Tensor) -> torch.Tensor:
+def all_reduce(value: Tensor) -> Tensor:
     """Sum over the processes."""
     if not _together:
         return value
@@ -60,7 +61,7 @@ def all_reduce(value: torch.Tensor) -> torch.Tensor:
     return value
 
 
-def all_gather(value: torch.Tensor) -> torch.Tensor:
+def all_gather(value: Tensor) -> Tensor:
     """The values of all processes, which have the same shape, along a new first axis."""
     if not _together:
         return value[None]
@@ -69,7 +70,7 @@ def all_gather(value: torch.Tensor) -> torch.Tensor:
     return torch.stack(values)
 
 
-def average(values: Sequence[torch.Tensor], n_rows: int) -> list[torch.Tensor]:
+def average(values: Sequence[Tensor], n_rows: int) -> list[Tensor]:
     """Means over the batch of what are means over this process's `n_rows` of it.
 
     One message for all of them. The shares count by their rows, which need not be as many.
@@ -92,12 +93,12 @@ def average_gradients(model: torch.nn.Module, n_rows: int) -> None:
             parameter.grad = gradient
 
 
-def batch_rows(z: torch.Tensor) -> Any:
+def batch_rows(z: Tensor) -> Any:
     """Rows of the batch of which ``z`` has this process's share."""
     return all_reduce(torch.tensor(len(z), device=z.device)) if _together else len(z)
 
 
-def batch_mean(z: torch.Tensor) -> torch.Tensor:
+def batch_mean(z: Tensor) -> Tensor:
     """Mean over the batch of each column of this process's share of it, ``(n_columns,)``.
 
     Its gradient is that of the mean over the share: the average of the gradients does the rest.
@@ -109,9 +110,7 @@ def batch_mean(z: torch.Tensor) -> torch.Tensor:
     return mean + (whole - mean).detach()
 
 
-def of_all(
-    sums: torch.Tensor, fired: torch.Tensor, n_samples: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+def of_all(sums: Tensor, fired: Tensor, n_samples: int) -> tuple[Tensor, Tensor]:
     """Sums over all `n_samples` of all processes as means, and what has fired in any of them."""
     if world_size() == 1:
         return sums / n_samples, fired
@@ -120,14 +119,10 @@ def of_all(
     return together(all_reduce)(sums) / total, n_fired > 0
 
 
-def refuse_different(marks: Mapping[str, int], device: torch.device) -> None:
-    """Raise ValueError unless all processes have the same marks, numbers that stand for settings.
-
-    Processes that begin with different models, data or settings would end with different models.
-    """
-    gather = together(all_gather)
-    found = gather(torch.tensor(list(marks.values()), dtype=torch.int64, device=device))
-    check_same(marks, found.cpu().numpy())
+def gather_numbers(numbers: Sequence[int], device: torch.device) -> Array:
+    """The whole numbers of all processes, ``(n_processes, n_numbers)``."""
+    own = torch.tensor(numbers, dtype=torch.int64, device=device)
+    return together(all_gather)(own).cpu().numpy()
 
 
 def barrier() -> None:

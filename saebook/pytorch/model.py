@@ -1,19 +1,16 @@
 """The model: a plain `torch.nn.Module`."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from saebook import kinds
 from saebook._types import Array
-from saebook.config import SAEConfig, TrainConfig
-from saebook.model import Autoencoder, check_dtype
+from saebook.config import SAEConfig
+from saebook.model import Autoencoder, check_dtype, kinds_in
 from saebook.parameters import counted_names
-from saebook.pytorch.kinds import KL, L1, Gated, JumpReLU, Kind
-from saebook.pytorch.loss import reconstruction_loss, weight_decay_loss
-from saebook.pytorch.topk import BatchTopK, SparseCode, TopK
+from saebook.pytorch import kinds, loss, topk
 from saebook.start import init_params
 
 
@@ -50,7 +47,7 @@ def pick_device(device: str = "auto") -> torch.device:
     return torch.device(f"{kind}:{index}" if index else kind)
 
 
-def unit_norm(weight: torch.Tensor, axis: int) -> torch.Tensor:
+def unit_norm(weight: Tensor, axis: int) -> Tensor:
     """The weight, with Euclidean norm 1 along an axis; zeros stay zeros."""
     norm = torch.sqrt(torch.sum(weight**2, dim=axis, keepdim=True))
     return weight / torch.clamp(norm, min=torch.finfo(weight.dtype).tiny)
@@ -59,34 +56,17 @@ def unit_norm(weight: torch.Tensor, axis: int) -> torch.Tensor:
 class SparseAutoencoder(Autoencoder, nn.Module):
     """A sparse autoencoder as a `torch.nn.Module`; see `saebook.model.Autoencoder`.
 
-    Parameters
-    ----------
-    config : SAEConfig
-        Sizes, functions and objective.
-    seed : int >= 0
-        Seed of the initial weights, which are the same in every framework.
-    dtype : {"float32", "float64"}
-    device : str
-        "auto" (CUDA, then MPS, then CPU), "cpu", "gpu" (CUDA or MPS), "cuda", "cuda:1", "mps".
-
-    Raises
-    ------
-    ValueError
-        If the dtype or the device is not to be had.
+    ``device`` is "auto" (CUDA, then MPS, then CPU), "cpu", "gpu" (CUDA or MPS), "cuda", "cuda:1" or
+    "mps".
     """
 
     functions: ClassVar = {"sigmoid": torch.sigmoid, "relu": torch.relu, "linear": lambda a: a}
-    kinds: ClassVar[Mapping[type, Any]] = {
-        type(None): Kind,
-        kinds.L1: L1,
-        kinds.KL: KL,
-        kinds.TopK: TopK,
-        kinds.BatchTopK: BatchTopK,
-        kinds.JumpReLU: JumpReLU,
-        kinds.Gated: Gated,
-    }
-    reconstruction_loss = reconstruction_loss
-    weight_decay_loss = weight_decay_loss
+    kinds: ClassVar = kinds_in(kinds, topk)
+    framework = "pytorch"
+    mean_error = loss.mean_error
+    sum_of_squares = staticmethod(loss.sum_of_squares)
+    gradients = loss.gradients
+    unit_norm = staticmethod(unit_norm)
 
     def __init__(
         self, config: SAEConfig, seed: int = 0, dtype: str = "float32", device: str = "auto"
@@ -115,43 +95,33 @@ class SparseAutoencoder(Autoencoder, nn.Module):
         return self.b_dec.device
 
     @property
-    def dictionary(self) -> torch.Tensor:  # type: ignore[override]
-        """Decoder weights ``(n_latents, n_features)``, one row per latent."""
+    def dictionary(self) -> Tensor:  # type: ignore[override]
         return self.W_enc.T if self.config.tied else self.W_dec
 
     @property
-    def encoder_bias(self) -> torch.Tensor:  # type: ignore[override]
-        """``b_enc`` with the pre-bias folded in; that costs a vector and no copy of the batch."""
+    def encoder_bias(self) -> Tensor:  # type: ignore[override]
         return self.b_enc - self.b_dec @ self.W_enc if self.config.pre_bias else self.b_enc
 
-    def affine(
-        self, x: torch.Tensor | SparseCode, weight: torch.Tensor, bias: torch.Tensor
-    ) -> torch.Tensor:
-        if isinstance(x, SparseCode):
-            return x @ weight + bias
-        if self.product_dtype is None:
-            return torch.addmm(bias, x, weight)
-        product = x.to(self.product_dtype) @ weight.to(self.product_dtype)
-        return product.to(bias.dtype) + bias
+    def addmm(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return torch.addmm(bias, x, weight)
 
-    def split(
-        self, tensor: torch.Tensor, sizes: Sequence[int], axis: int
-    ) -> Sequence[torch.Tensor]:
+    def cast(self, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+        return tensor.to(dtype)
+
+    def split(self, tensor: Tensor, sizes: Sequence[int], axis: int) -> Sequence[Tensor]:
         return torch.split(tensor, list(sizes), dim=axis)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def zero(self) -> Tensor:
+        return torch.zeros((), dtype=self.b_dec.dtype, device=self.device)
+
+    def forward(self, x: Tensor) -> Tensor:
         """Reconstruction ``x_hat`` of a tensor ``x``, both ``(n_samples, n_features)``."""
         return self.rebuild(x)
 
-    @torch.no_grad()
-    def normalize_decoder(self) -> None:
-        weight, axis = (self.W_enc, 0) if self.config.tied else (self.W_dec, 1)
-        weight.copy_(unit_norm(weight, axis))
-
-    def tensor(self, x: Array) -> torch.Tensor:
+    def tensor(self, x: Array) -> Tensor:
         return torch.as_tensor(x, device=self.device)
 
-    def array(self, tensor: torch.Tensor) -> Array:
+    def array(self, tensor: Tensor) -> Array:
         return tensor.detach().cpu().numpy()
 
     def reading(self) -> torch.no_grad:
@@ -161,13 +131,3 @@ class SparseAutoencoder(Autoencoder, nn.Module):
     def set_parameter(self, name: str, value: Array) -> None:
         parameter = getattr(self, name)
         parameter.copy_(torch.as_tensor(value, dtype=parameter.dtype))
-
-    def engine(self, train_config: TrainConfig) -> Any:
-        from saebook.pytorch.engine import Engine  # which imports this module
-
-        return Engine(self, train_config)
-
-    def sweep_engine(self, models: Any, numbers: Any, train_config: TrainConfig) -> Any:
-        from saebook.pytorch.sweep import SweepEngine
-
-        return SweepEngine(models, numbers, train_config)

@@ -6,24 +6,21 @@ are those of the dense way, up to rounding.
 """
 
 import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from saebook import kinds
-from saebook.config import SAEConfig
 from saebook.kinds import THRESHOLD_RATE, check_threshold
+from saebook.model import Kind, SparseCode
 from saebook.pytorch import distributed
-from saebook.pytorch.kinds import Kind
-
-LATENTS_PER_KEPT = 16  # with 8 the dense products were as fast or faster on two cores
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # PyTorch says, once, that its CSR tensors are in beta
     torch.zeros((1, 1)).to_sparse_csr()
 
 
-def _number(value: torch.Tensor) -> float | None:
+def _number(value: Tensor) -> float | None:
     """A scalar; None in code that is exported, compiled, traced or mapped, and must not branch."""
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
         return None
@@ -33,12 +30,12 @@ def _number(value: torch.Tensor) -> float | None:
         return None
 
 
-def _any(mask: torch.Tensor) -> bool:
+def _any(mask: Tensor) -> bool:
     """Whether an entry is True; also where that is not known, or would make a GPU wait."""
     return mask.device.type != "cpu" or _number(torch.any(mask)) != 0
 
 
-def largest(a: torch.Tensor, k: int) -> torch.Tensor:
+def largest(a: Tensor, k: int) -> Tensor:
     """Whether an entry is among the `k` largest of its row; the first of equals goes first.
 
     NaN is larger than all numbers, so that it is seen in the code.
@@ -55,7 +52,7 @@ def largest(a: torch.Tensor, k: int) -> torch.Tensor:
     return above | (equal & (torch.cumsum(equal, dim=1) <= room))
 
 
-def largest_places(a: torch.Tensor, k: int) -> torch.Tensor:
+def largest_places(a: Tensor, k: int) -> Tensor:
     """Columns of the `k` largest of each row, ``(n_rows, k)``; the first of equals goes first."""
     values, places = torch.topk(a, min(k + 1, a.shape[1]), dim=1)
     if _any(values[:, k:] == values[:, k - 1 : k]):
@@ -63,7 +60,7 @@ def largest_places(a: torch.Tensor, k: int) -> torch.Tensor:
     return places[:, :k].contiguous()
 
 
-def _csr(values: torch.Tensor, places: torch.Tensor, n_columns: int) -> torch.Tensor:
+def _csr(values: Tensor, places: Tensor, n_columns: int) -> Tensor:
     n_rows, k = places.shape
     starts = torch.arange(0, n_rows * k + 1, k)
     return torch.sparse_csr_tensor(
@@ -71,7 +68,7 @@ def _csr(values: torch.Tensor, places: torch.Tensor, n_columns: int) -> torch.Te
     )
 
 
-def _transposed_product(z: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def _transposed_product(z: Tensor, b: Tensor) -> Tensor:
     """``z.T @ b``, into memory that is not set to zero and copied first, as ``@`` does."""
     out = b.new_empty(z.shape[1], b.shape[1])
     return torch.addmm(out, z.t().to_sparse_csr(), b, beta=0.0, out=out)
@@ -81,9 +78,7 @@ class _Encode(torch.autograd.Function):
     """Largest pre-activations of each sample and their places; the others get no gradient."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, k: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
         a = torch.addmm(bias, x, weight)
         places = largest_places(a, k)
         ctx.save_for_backward(x, places)
@@ -92,7 +87,7 @@ class _Encode(torch.autograd.Function):
         return torch.gather(a, 1, places), places
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor, _: Any) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Tensor | None, ...]:
         x, places = ctx.saved_tensors
         to_weight = _transposed_product(_csr(grad, places, ctx.n_latents), x).t()
         to_bias = torch.zeros(ctx.n_latents, dtype=grad.dtype)
@@ -103,59 +98,29 @@ class _Decode(torch.autograd.Function):
     """Product of a code and a dictionary ``(n_latents, n_features)``."""
 
     @staticmethod
-    def forward(
-        ctx: Any, values: torch.Tensor, places: torch.Tensor, weight: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(ctx: Any, values: Tensor, places: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(values, places, weight)
         return _csr(values, places, len(weight)) @ weight
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         values, places, weight = ctx.saved_tensors
         z = _csr(values, places, len(weight))
         to_values = torch.sparse.sampled_addmm(z, grad, weight.t(), beta=0.0).values()
         return to_values.reshape(values.shape), None, _transposed_product(z, grad)
 
 
-class SparseCode(NamedTuple):
-    """A code ``(n_samples, n_latents)`` of which `k` entries in a row are not known to be zero.
-
-    Its product with a matrix ``(n_latents, n_features)`` is a tensor ``(n_samples, n_features)``.
-    """
-
-    values: torch.Tensor  # (n_samples, k)
-    places: torch.Tensor  # (n_samples, k)
-    n_latents: int
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """``(n_samples, n_latents)``."""
-        return len(self.places), self.n_latents
-
-    def __matmul__(self, weight: torch.Tensor) -> torch.Tensor:
-        return _Decode.apply(self.values, self.places, weight)
-
-
-def encode_sparse(
-    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, k: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+def encode_sparse(x: Tensor, weight: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The `k` largest of each row of ``x @ weight + bias``, and their columns, ``(n_rows, k)``."""
     return _Encode.apply(x, weight, bias, k)
 
 
-def pays(config: SAEConfig, device: torch.device) -> bool:
-    """Whether training on a device is faster with a `SparseCode`."""
-    return (
-        isinstance(config.sparsity, kinds.TopK)
-        and config.sparsity.aux is None  # looks at all pre-activations
-        and config.groups is None
-        and config.sparsity.k * LATENTS_PER_KEPT <= config.n_latents
-        and device.type == "cpu"
-        and torch.backends.mkl.is_available()  # whose sparse products these are
-    )
+def has_products(device: torch.device) -> bool:
+    """Whether there are products on a device that skip zeros: those of MKL."""
+    return device.type == "cpu" and torch.backends.mkl.is_available()
 
 
-def active_counts(z: torch.Tensor | SparseCode, above: float) -> torch.Tensor:
+def active_counts(z: Tensor | SparseCode, above: float) -> Tensor:
     """In how many samples each latent is larger than `above` in size, ``(n_latents,)``."""
     if isinstance(z, SparseCode):
         active = (torch.abs(z.values) > above).to(z.values.dtype)
@@ -168,35 +133,36 @@ def active_counts(z: torch.Tensor | SparseCode, above: float) -> torch.Tensor:
 class TopK(Kind):
     """The k largest pre-activations of each sample; dead latents rebuild what these leave over."""
 
-    def kept(self, a: torch.Tensor) -> torch.Tensor:
+    def kept(self, a: Tensor) -> Tensor:
         """Which latents are kept in training, ``(n_samples, n_latents)``."""
         return largest(a, self.sparsity.k)
 
-    def code(self, a: torch.Tensor, training: bool) -> torch.Tensor:
+    def code(self, a: Tensor, training: bool) -> Tensor:
         return torch.where(self.kept(a), self.activation(a), 0)
 
-    def sparse_code(self, x: torch.Tensor) -> tuple[torch.Tensor, SparseCode]:
+    def sparse_code(self, x: Tensor) -> tuple[Tensor, SparseCode]:
         """The pre-activations that are kept of samples, ``(n_samples, k)``, and their code."""
         model = self.model
         a, places = encode_sparse(x, model.W_enc, model.encoder_bias, self.sparsity.k)
-        return a, SparseCode(self.activation(a), places, model.config.n_latents)
+        n_latents = model.config.n_latents
+        return a, SparseCode(self.activation(a), places, n_latents, _Decode.apply)
 
-    def dead_code(self, a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def dead_code(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """Code of the largest dead latents, and which they are, ``(n_samples, n_latents)``."""
         dead = self.model.silent >= self.sparsity.aux.dead_after
         lowest = torch.finfo(a.dtype).min
         chosen = largest(torch.where(dead, a, lowest), self.sparsity.aux.k) & dead
         return torch.where(chosen, self.activation(a), 0), chosen
 
-    def loss(self, x: torch.Tensor, a: torch.Tensor, z: Any, strength: Any) -> torch.Tensor:
+    def loss(self, x: Tensor, a: Tensor, z: Any, strength: Any) -> Tensor:
         if self.sparsity.aux is None:
-            return torch.zeros((), dtype=x.dtype, device=x.device)
+            return self.model.zero()
         z_dead, chosen = self.dead_code(a)
         left = (x - self.model.decode(z)).detach()  # has b_dec in it already
         error = torch.mean(torch.sum((left - z_dead @ self.model.dictionary) ** 2, dim=1))
         return self.sparsity.aux.weight * torch.any(chosen).to(z.dtype) * error
 
-    def count(self, a: torch.Tensor, z: Any) -> None:
+    def count(self, a: Tensor, z: Any) -> None:
         if self.sparsity.aux is not None:
             in_share = torch.any(z != 0, dim=0)
             silent = ~torch.any(distributed.all_gather(in_share), dim=0)
@@ -204,7 +170,7 @@ class TopK(Kind):
             before.copy_(torch.where(silent, before + distributed.batch_rows(z), 0))
 
 
-def largest_of_batch(a: torch.Tensor, k: int) -> torch.Tensor:
+def largest_of_batch(a: Tensor, k: int) -> Tensor:
     """Whether an entry of this process's share is among the `k` per row largest of the batch.
 
     The first of equals goes first, as in `largest`.
@@ -227,10 +193,10 @@ def largest_of_batch(a: torch.Tensor, k: int) -> torch.Tensor:
 class BatchTopK(TopK):
     """The largest pre-activations of a batch; afterwards those above a learned threshold."""
 
-    def kept(self, a: torch.Tensor) -> torch.Tensor:
+    def kept(self, a: Tensor) -> Tensor:
         return largest_of_batch(a, self.sparsity.k)
 
-    def code(self, a: torch.Tensor, training: bool) -> torch.Tensor:
+    def code(self, a: Tensor, training: bool) -> Tensor:
         if training:
             return super().code(a, training)
         threshold = self.model.threshold
@@ -240,7 +206,7 @@ class BatchTopK(TopK):
         # Where no error can be raised, a threshold that is not learned makes NaN.
         return torch.where(a > threshold, a, 0) + torch.sqrt(torch.clamp(threshold, max=0))
 
-    def count(self, a: torch.Tensor, z: torch.Tensor) -> None:
+    def count(self, a: Tensor, z: Tensor) -> None:
         super().count(a, z)
         smallest = torch.min(distributed.all_gather(torch.min(torch.where(z > 0, z, torch.inf))))
         before = self.model.threshold

@@ -27,8 +27,7 @@ for _gpu in tf.config.list_physical_devices("GPU"):
     except RuntimeError:
         pass  # the GPU is in use already, and its memory policy can no longer be chosen
 
-from saebook.model import loss_terms
-from saebook.tensorflow.loss import gradients
+from saebook.model import gradients, loss_terms
 from saebook.tensorflow.model import SparseAutoencoder
 from saebook.training import encode, evaluate, fit, reconstruct
 

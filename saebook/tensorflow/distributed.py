@@ -1,10 +1,6 @@
-"""Training in several processes, each with its share of every batch.
+"""Training in several processes; as in `saebook.pytorch.distributed`, where more is said."""
 
-In one process every function here hands back what it was given. In several, all of them have to
-call it, in the same order, or those that did will wait for the others.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -12,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from saebook._types import Array
-from saebook.checkpoint import check_same
 
 
 def world_size() -> int:
@@ -37,10 +32,7 @@ def rank() -> int:
 
 
 def together(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, in which the others of this module speak to the other processes.
-
-    Outside of one they never do: a loss of samples that one process looks at is its own.
-    """
+    """The function, run as the strategy's: only in it do the others of this module speak."""
     if world_size() == 1:
         return function
 
@@ -73,10 +65,7 @@ def all_gather(value: tf.Tensor) -> tf.Tensor:
 
 
 def average(values: Sequence[tf.Tensor], n_rows: tf.Tensor) -> list[tf.Tensor]:
-    """Means over the batch of what are means over this process's `n_rows` of it.
-
-    One message for all of them. The shares count by their rows, which need not be as many.
-    """
+    """Means over the whole batch, each share of which counts by its rows, in one message."""
     if not sharing():
         return list(values)
     rows = tf.cast(n_rows, values[0].dtype)
@@ -94,10 +83,7 @@ def batch_rows(z: tf.Tensor) -> tf.Tensor:
 
 
 def batch_mean(z: tf.Tensor) -> tf.Tensor:
-    """Mean over the batch of each column of this process's share of it, ``(n_columns,)``.
-
-    Its gradient is that of the mean over the share: the average of the gradients does the rest.
-    """
+    """Mean over the whole batch of each column; its gradient is that of the share's mean."""
     mean = tf.reduce_mean(z, axis=0)
     if not sharing():
         return mean
@@ -119,14 +105,11 @@ def of_all(sums: tf.Variable, fired: tf.Variable, n_samples: int) -> tuple[Array
     return means.numpy(), all_fired.numpy()
 
 
-def refuse_different(marks: Mapping[str, int], device: str) -> None:
-    """Raise ValueError unless all processes have the same marks, numbers that stand for settings.
-
-    Processes that begin with different models, data or settings would end with different models.
-    """
+def gather_numbers(numbers: Sequence[int], device: str) -> Array:
+    """The whole numbers of all processes, ``(n_processes, n_numbers)``."""
     # A row for each process: to gather them would have TensorFlow trace a function every time.
-    own = np.eye(world_size(), dtype=np.int64)[:, [rank()]] * list(marks.values())
-    check_same(marks, together(all_reduce)(tf.constant(own)).numpy())
+    own = np.eye(world_size(), dtype=np.int64)[:, [rank()]] * list(numbers)
+    return together(all_reduce)(tf.constant(own)).numpy()
 
 
 def barrier() -> None:

@@ -1,28 +1,24 @@
 """What training does in TensorFlow's own words; the loop over epochs is `saebook.training.fit`."""
 
-from collections.abc import Mapping
-
 import tensorflow as tf
 
+from saebook import training
 from saebook._types import Array
 from saebook.batches import Batches
 from saebook.config import TrainConfig
-from saebook.model import loss_terms
 from saebook.tensorflow import distributed
 from saebook.tensorflow.adam import Adam
 from saebook.tensorflow.model import SparseAutoencoder
-from saebook.tensorflow.topk import active_counts, pays
+from saebook.tensorflow.topk import active_counts
 
 NUMBER = tf.TensorSpec([], tf.float64)
 
 
-class Engine:
-    """The training of one model; see `saebook.training.Engine`."""
+class Engine(training.Engine):
+    """A step as one graph, and variables for the sums, which stay on the device."""
 
     def __init__(self, model: SparseAutoencoder, train_config: TrainConfig) -> None:
-        self.model, self.mixed = model, train_config.mixed_precision
-        self.rank, self.world_size = distributed.rank(), distributed.world_size()
-        self.sparse = pays(model.config, model.device) and not self.mixed
+        super().__init__(model, train_config, distributed, sparse="cpu" in model.device)
         with tf.device(model.device):
             self.optimizer = Adam(model.trainable_variables, train_config)
             self.fired = tf.Variable(tf.zeros(model.config.n_latents, dtype=tf.bool))
@@ -57,20 +53,13 @@ class Engine:
     def _learn(
         self, rate: tf.Tensor, strength: tf.Tensor, x: tf.Tensor, noisy: tf.Tensor | None = None
     ) -> None:
-        model, seen = self.model, x if noisy is None else noisy
+        model = self.model
         with tf.device(model.device):
             with tf.GradientTape() as tape:
-                if self.sparse:
-                    a, z = model.kind.sparse_code(seen)
-                else:
-                    a = model.preactivation(seen)
-                    z = model.code(a, training=True)
-                terms = loss_terms(model, x, a, z, tf.cast(strength, model.dtype))
+                a, z, terms = self.forward(x, noisy, tf.cast(strength, model.dtype))
             gradients = tape.gradient(terms["loss"], model.trainable_variables)
             self.optimizer.step(distributed.average(gradients, tf.shape(x)[0]), rate)
-            model.kind.count(a, z)
-            if model.config.unit_norm:
-                model.normalize_decoder()
+            self.settle(a, z)
             n_rows = tf.cast(tf.shape(x)[0], model.dtype)
             counts = active_counts(z, model.config.active_above)
             self.fired.assign(self.fired | (counts > 0))
@@ -80,12 +69,3 @@ class Engine:
     def end_epoch(self, n_samples: int) -> tuple[Array, Array]:
         self.stop()
         return distributed.of_all(self.sums, self.fired, n_samples)
-
-    def stop(self) -> None:
-        self.model.product_dtype = None
-
-    def refuse_different(self, marks: Mapping[str, int]) -> None:
-        distributed.refuse_different(marks, self.model.device)
-
-    def barrier(self) -> None:
-        distributed.barrier()

@@ -1,21 +1,18 @@
 """The model: a plain `keras.Model`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from saebook import kinds
 from saebook._types import Array
-from saebook.config import SAEConfig, TrainConfig
-from saebook.model import Autoencoder, check_dtype
+from saebook.config import SAEConfig
+from saebook.model import Autoencoder, check_dtype, kinds_in
 from saebook.parameters import counted_names
 from saebook.start import init_params
-from saebook.tensorflow.kinds import KL, L1, Gated, JumpReLU, Kind
-from saebook.tensorflow.loss import reconstruction_loss, weight_decay_loss
-from saebook.tensorflow.topk import BatchTopK, SparseCode, TopK
+from saebook.tensorflow import kinds, loss, topk
 
 
 def pick_device(device: str = "auto") -> str:
@@ -53,34 +50,16 @@ def unit_norm(weight: tf.Tensor, axis: int) -> tf.Tensor:
 class SparseAutoencoder(Autoencoder, keras.Model):
     """A sparse autoencoder as a `keras.Model`; see `saebook.model.Autoencoder`.
 
-    Parameters
-    ----------
-    config : SAEConfig
-        Sizes, functions and objective; a dict where Keras reads a model that it has saved.
-    seed : int >= 0
-        Seed of the initial weights, which are the same in every framework.
-    dtype : {"float32", "float64"}
-    device : str
-        "auto" (the first GPU, then the CPU), "cpu", "gpu" or "cuda", "gpu:1".
-
-    Raises
-    ------
-    ValueError
-        If the dtype or the device is not to be had.
+    ``device`` is "auto" (the first GPU, then the CPU), "cpu", "gpu" or "cuda", or "gpu:1".
     """
 
     functions: ClassVar = {"sigmoid": tf.sigmoid, "relu": tf.nn.relu, "linear": lambda a: a}
-    kinds: ClassVar[Mapping[type, Any]] = {
-        type(None): Kind,
-        kinds.L1: L1,
-        kinds.KL: KL,
-        kinds.TopK: TopK,
-        kinds.BatchTopK: BatchTopK,
-        kinds.JumpReLU: JumpReLU,
-        kinds.Gated: Gated,
-    }
-    reconstruction_loss = reconstruction_loss
-    weight_decay_loss = weight_decay_loss
+    kinds: ClassVar = kinds_in(kinds, topk)
+    framework = "tensorflow"
+    mean_error = loss.mean_error
+    sum_of_squares = staticmethod(loss.sum_of_squares)
+    gradients = loss.gradients
+    unit_norm = staticmethod(unit_norm)
 
     def __init__(
         self, config: SAEConfig, seed: int = 0, dtype: str = "float32", device: str = "auto"
@@ -99,35 +78,30 @@ class SparseAutoencoder(Autoencoder, keras.Model):
         self.built = True
 
     @property
-    def dictionary(self) -> tf.Tensor:
-        """Decoder weights ``(n_latents, n_features)``, one row per latent."""
+    def dictionary(self) -> tf.Tensor:  # type: ignore[override]
         return tf.transpose(self.W_enc) if self.config.tied else self.W_dec
 
     @property
-    def encoder_bias(self) -> tf.Tensor:
-        """``b_enc`` with the pre-bias folded in; that costs a vector and no copy of the batch."""
+    def encoder_bias(self) -> tf.Tensor:  # type: ignore[override]
         if not self.config.pre_bias:
             return self.b_enc
         return self.b_enc - tf.linalg.matvec(self.W_enc, self.b_dec, transpose_a=True)
 
-    def affine(self, x: tf.Tensor | SparseCode, weight: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-        if isinstance(x, SparseCode):
-            return x @ weight + bias
-        if self.product_dtype is None:
-            return tf.matmul(x, weight) + bias
-        product = tf.matmul(tf.cast(x, self.product_dtype), tf.cast(weight, self.product_dtype))
-        return tf.cast(product, bias.dtype) + bias
+    def addmm(self, x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+        return tf.matmul(x, weight) + bias
+
+    def cast(self, tensor: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+        return tf.cast(tensor, dtype)
 
     def split(self, tensor: tf.Tensor, sizes: Sequence[int], axis: int) -> Sequence[tf.Tensor]:
         return tf.split(tensor, list(sizes), axis=axis)
 
+    def zero(self) -> tf.Tensor:
+        return tf.zeros((), dtype=self.dtype)
+
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Reconstruction ``x_hat`` of a tensor ``x``, both ``(n_samples, n_features)``."""
         return self.rebuild(x)
-
-    def normalize_decoder(self) -> None:
-        weight, axis = (self.W_enc, 0) if self.config.tied else (self.W_dec, 1)
-        weight.assign(unit_norm(weight, axis))
 
     def tensor(self, x: Array) -> tf.Tensor:
         with tf.device(self.device):
@@ -141,13 +115,3 @@ class SparseAutoencoder(Autoencoder, keras.Model):
 
     def set_parameter(self, name: str, value: Array) -> None:
         getattr(self, name).assign(value)
-
-    def engine(self, train_config: TrainConfig) -> Any:
-        from saebook.tensorflow.engine import Engine  # which imports this module
-
-        return Engine(self, train_config)
-
-    def sweep_engine(self, models: Any, numbers: Any, train_config: TrainConfig) -> Any:
-        from saebook.tensorflow.sweep import SweepEngine
-
-        return SweepEngine(models, numbers, train_config)

@@ -5,17 +5,13 @@ zeros, as in `saebook.pytorch.topk`.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow as tf
 
-from saebook import kinds
-from saebook.config import SAEConfig
 from saebook.kinds import THRESHOLD_RATE, check_threshold
+from saebook.model import Kind, SparseCode
 from saebook.tensorflow import distributed
-from saebook.tensorflow.kinds import Kind
-
-LATENTS_PER_KEPT = 16  # with 8 the dense products were faster on two cores, with 16 about as fast
 
 
 def largest(a: tf.Tensor, k: int | tf.Tensor) -> tf.Tensor:
@@ -96,41 +92,11 @@ def _decode(
     return tf.raw_ops.SparseMatrixMatMul(a=z, b=weight), backward
 
 
-class SparseCode(NamedTuple):
-    """A code ``(n_samples, n_latents)`` of which `k` entries in a row are not known to be zero.
-
-    Its product with a matrix ``(n_latents, n_features)`` is a tensor ``(n_samples, n_features)``.
-    """
-
-    values: tf.Tensor  # (n_samples, k)
-    places: tf.Tensor  # (n_samples, k)
-    n_latents: int
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """``(n_samples, n_latents)``."""
-        return self.places.shape[0], self.n_latents
-
-    def __matmul__(self, weight: tf.Tensor) -> tf.Tensor:
-        return _decode(self.values, self.places, weight)
-
-
 def encode_sparse(
     x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, k: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The `k` largest of each row of ``x @ weight + bias``, and their columns, ``(n_rows, k)``."""
     return _encode(x, tf.convert_to_tensor(weight), tf.convert_to_tensor(bias), k)
-
-
-def pays(config: SAEConfig, device: str) -> bool:
-    """Whether training on a device is faster with a `SparseCode`."""
-    return (
-        isinstance(config.sparsity, kinds.TopK)
-        and config.sparsity.aux is None  # looks at all pre-activations
-        and config.groups is None
-        and config.sparsity.k * LATENTS_PER_KEPT <= config.n_latents
-        and "cpu" in device
-    )
 
 
 def active_counts(z: tf.Tensor | SparseCode, above: float) -> tf.Tensor:
@@ -156,7 +122,7 @@ class TopK(Kind):
         """The pre-activations that are kept of samples, ``(n_samples, k)``, and their code."""
         model = self.model
         a, places = encode_sparse(x, model.W_enc, model.encoder_bias, self.sparsity.k)
-        return a, SparseCode(self.activation(a), places, model.config.n_latents)
+        return a, SparseCode(self.activation(a), places, model.config.n_latents, _decode)
 
     def dead_code(self, a: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Code of the largest dead latents, and which they are, ``(n_samples, n_latents)``."""
@@ -167,7 +133,7 @@ class TopK(Kind):
 
     def loss(self, x: tf.Tensor, a: tf.Tensor, z: Any, strength: Any) -> tf.Tensor:
         if self.sparsity.aux is None:
-            return tf.zeros((), dtype=x.dtype)
+            return self.model.zero()
         z_dead, chosen = self.dead_code(a)
         left = tf.stop_gradient(x - self.model.decode(z))  # has b_dec in it already
         error = tf.reduce_mean(tf.reduce_sum((left - z_dead @ self.model.dictionary) ** 2, axis=1))
