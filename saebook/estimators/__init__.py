@@ -8,4 +8,5 @@ from saebook.estimators.denoiser import SAEDenoiser
 from saebook.estimators.outliers import SAEOutlierDetector
 from saebook.estimators.transformer import SAETransformer
 
-__all__ = ["SAEDenoiser", "SAEOutlierDetector", "SAETransformer"]
+# In the order of the API page.
+__all__ = ["SAETransformer", "SAEOutlierDetector", "SAEDenoiser"]  # noqa: RUF022

@@ -32,10 +32,6 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
     batch_size : int, default=128
     learning_rate : float, default=3e-3
         These describe the training, as in `saebook.config.TrainConfig`.
-    corruption : {"auto"}, callable or None, default="auto"
-        What spoils the clean samples in training, anew in every epoch; see `saebook.corruption`.
-        "auto" is normal noise of half the standard deviation of all the training data. None trains
-        on pairs: `fit` then takes the noisy samples and the clean ones.
     backend : {"pytorch", "tensorflow"}, default="pytorch"
         The framework that trains.
     device : str, default="auto"
@@ -43,6 +39,10 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, the order of the samples and the noise. None draws another
         every time.
+    corruption : {"auto"}, callable or None, default="auto"
+        What spoils the clean samples in training, anew in every epoch; see `saebook.corruption`.
+        "auto" is normal noise of half the standard deviation of all the training data. None trains
+        on pairs: `fit` then takes the noisy samples and the clean ones.
 
     Attributes
     ----------

@@ -34,13 +34,6 @@ class SAEOutlierDetector(OutlierMixin, Scores):
     batch_size : int, default=128
     learning_rate : float, default=3e-3
         These describe the training, as in `saebook.config.TrainConfig`.
-    contamination : float in (0, 0.5], default=0.1
-        Share of the samples, or of the held-out samples, that is to score as outliers. On clean
-        data this is the wanted rate of false alarms.
-    validation_fraction : float in (0, 1) or None, default=None
-        Share of the samples that sets the threshold and is kept out of training. A model rebuilds
-        what it was trained on better than what is new, so a threshold from the training samples
-        (None) gives more false alarms on new data than `contamination` says.
     backend : {"pytorch", "tensorflow"}, default="pytorch"
         The framework that trains.
     device : str, default="auto"
@@ -48,6 +41,13 @@ class SAEOutlierDetector(OutlierMixin, Scores):
     random_state : int, RandomState instance or None, default=None
         Seed of the samples held out, the initial weights and the order of the samples. None draws
         another every time.
+    contamination : float in (0, 0.5], default=0.1
+        Share of the samples, or of the held-out samples, that is to score as outliers. On clean
+        data this is the wanted rate of false alarms.
+    validation_fraction : float in (0, 1) or None, default=None
+        Share of the samples that sets the threshold and is kept out of training. A model rebuilds
+        what it was trained on better than what is new, so a threshold from the training samples
+        (None) gives more false alarms on new data than `contamination` says.
 
     Attributes
     ----------

@@ -8,4 +8,10 @@ the layout has a place for them. A model that is read has the defaults there, an
 from saebook.interop.dictionary_learning import from_dictionary_learning, to_dictionary_learning
 from saebook.interop.saelens import from_saelens, to_saelens
 
-__all__ = ["from_dictionary_learning", "from_saelens", "to_dictionary_learning", "to_saelens"]
+# In the order of the API page.
+__all__ = [  # noqa: RUF022
+    "to_saelens",
+    "from_saelens",
+    "to_dictionary_learning",
+    "from_dictionary_learning",
+]
