@@ -1,5 +1,6 @@
 """The scikit-learn faces, first of all by scikit-learn's own checks."""
 
+import copy
 import doctest
 import pickle
 import subprocess
@@ -15,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from saebook import KL, L1, AuxK, BatchTopK, Gated, JumpReLU, TopK, estimators
+from saebook import KL, L1, AuxK, BatchTopK, Gated, JumpReLU, TopK
 from saebook.corruption import GaussianNoise
 from saebook.estimators import SAEDenoiser, SAEOutlierDetector, SAETransformer
 
@@ -74,6 +75,21 @@ def test_passes_one_by_one_are_a_fit(X, backend):
     for name, value in whole.params_.items():
         np.testing.assert_array_equal(parts.params_[name], value)
     assert parts.history_ == whole.history_
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_training_on_leaves_copies_as_they_were(X, backend):
+    """A shallow copy shares what was fitted; it may not change behind the other's back."""
+    options = {"n_latents": 8, "backend": backend, "device": "cpu", "random_state": 3}
+    first = SAETransformer(**options).partial_fit(X)
+    second, kept = copy.copy(first), copy.deepcopy(first)
+    first.partial_fit(X)
+    assert second.history_ == kept.history_
+    assert {len(values) for values in second.history_.values()} == {second.n_iter_} == {1}
+    np.testing.assert_array_equal(second.transform(X), kept.transform(X))
+    second.partial_fit(X)
+    assert second.history_ == first.history_
+    np.testing.assert_array_equal(second.transform(X), first.transform(X))
 
 
 def test_both_backends_learn_the_same(X):
@@ -205,8 +221,9 @@ def test_progress_bar_of_scikit_learn(X):
 
 
 def test_the_examples_in_the_docstrings_run():
-    assert doctest.testmod(estimators).failed == 0
-    assert doctest.testmod(estimators).attempted > 10
+    found = [doctest.testmod(sys.modules[cls.__module__]) for cls in ALL]
+    assert sum(result.failed for result in found) == 0
+    assert sum(result.attempted for result in found) > 10
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import save_file as save_torch
 
 from saebook import (
     KL,
@@ -24,6 +25,7 @@ from saebook import (
     SAEConfig,
     TopK,
     interop,
+    metrics,
     reference,
 )
 from saebook.config import Sparsity
@@ -296,7 +298,7 @@ def plain(**changes):
         ({"tensors": plain(b_enc=np.zeros((8, 1)))}, r"b_enc.* must have shape \(8,\), got"),
         ({"tensors": plain(b_enc=np.full(8, np.inf))}, "b_enc.* must be finite"),
         ({"tensors": plain(b_enc=np.full(8, 1e300))}, "b_enc.* must be finite"),
-        ({"tensors": plain(b_enc=np.zeros(8, int))}, "type F16, F32 or F64, got F32, I64"),
+        ({"tensors": plain(b_enc=np.zeros(8, int))}, "type F16, F32, F64 or BF16, got F32, I64"),
         (
             {
                 "architecture": "matryoshka_batchtopk",
@@ -373,6 +375,36 @@ def test_training_checkpoints_of_saelens_and_codes_scaled_by_the_decoder(
     assert config.groups == ((1, 3, 4) if architecture == "matryoshka_batchtopk" else None)
 
 
+def test_a_latent_without_a_direction_is_silent_where_codes_are_scaled(tmp_path):
+    """Pre-activation times norm 0: a pruned latent counts as dead, as it does in SAELens."""
+    changed = plain(b_enc=np.full(8, 5, np.float32))
+    changed["W_dec"][3] = 0
+    settings = {"architecture": "topk", "k": 8, "rescale_acts_by_decoder_norm": True}
+    saelens_folder(tmp_path, tensors=changed, **settings)
+    config, params = interop.from_saelens(tmp_path)
+    z = reference.encode(config, params, X)
+    assert np.flatnonzero(metrics.dead_features(z)).tolist() == [3]
+    np.testing.assert_array_equal(params["W_dec"][3], 0)
+
+
+@pytest.mark.parametrize(("k", "read"), [(1.5, 2), (0.25, 1), (7.5, 8)])
+def test_batchtopk_of_saelens_may_keep_a_fractional_average(k, read, tmp_path):
+    settings = {"architecture": "batchtopk", "k": k, "rescale_acts_by_decoder_norm": False}
+    t = saelens_folder(tmp_path, tensors=plain(topk_threshold=np.full((), 0.4)), **settings)
+    config, params = interop.from_saelens(tmp_path)
+    assert config.sparsity == BatchTopK(read)
+    a = X @ t["W_enc"] + t["b_enc"]
+    close(reference.encode(config, params, X), np.where(a > 0.4, a, 0), "float32")
+
+
+@pytest.mark.parametrize("k", [-0.5, 0.0, 8.5, np.inf, np.nan])
+def test_no_average_that_a_batch_cannot_have(k, tmp_path):
+    saelens_folder(
+        tmp_path, tensors=plain(topk_threshold=np.ones(())), architecture="batchtopk", k=k
+    )
+    refused(interop.from_saelens, tmp_path, "BatchTopK.k must be")
+
+
 def test_thresholds_that_do_nothing_are_read_as_such(tmp_path):
     threshold = np.array([0, -1, 0.3, 0, 0, 0, 0, 0], np.float32)
     t = saelens_folder(tmp_path, tensors=plain(threshold=threshold), architecture="jumprelu")
@@ -390,6 +422,24 @@ def test_half_precision_is_read_as_float32(tmp_path):
     params = interop.from_dictionary_learning(tmp_path)[1]
     np.testing.assert_allclose(params["W_enc"], plain()["W_enc"], rtol=1e-2)
     assert params["W_enc"].dtype == np.float32
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_bfloat16_of_saelens_is_read_as_float32(mixed, tmp_path):
+    """Bit for bit, as PyTorch widens it; thresholds are sometimes kept in float32 beside it."""
+    exact = {n: torch.tensor(v) for n, v in plain(threshold=np.full(8, 0.3, np.float32)).items()}
+    exact["b_enc"][:4] = torch.tensor([0.0, -0.0, 3e38, 1e-40])
+    theirs = {n: v if mixed and n == "threshold" else v.bfloat16() for n, v in exact.items()}
+    saelens_folder(tmp_path, architecture="jumprelu", dtype="bfloat16")
+    save_torch(theirs, tmp_path / "sae_weights.safetensors")
+    config, params = interop.from_saelens(tmp_path)
+    assert config == SAEConfig(6, 8, "relu", "linear", sparsity=JumpReLU())
+    for name in ("W_enc", "b_enc", "W_dec", "b_dec"):
+        assert params[name].dtype == np.float32
+        np.testing.assert_array_equal(params[name], theirs[name].float().numpy())
+    np.testing.assert_array_equal(
+        params["log_threshold"], np.log(theirs["threshold"].float().numpy())
+    )
 
 
 def dictionary_learning_folder(folder, state=None, cast=torch.float32, **trainer):

@@ -1,0 +1,35 @@
+"""The table of known mistakes: for each thing that an assignment asks for, what goes wrong with it.
+
+The right functions are the package's own, `saebook.reference` and `saebook.metrics`, where it has
+them. The wrong ones are here to be recognised by their values. A check stands in the file of the
+chapter that introduces what it asks for; assignments of later chapters use it too.
+"""
+
+from saebook.classroom.mistakes import (
+    anomaly_detection,
+    denoising,
+    feature_extraction,
+    interpretability,
+    modern,
+    notation,
+    parity,
+    superposition,
+    theory,
+    training,
+)
+from saebook.classroom.mistakes.table import Check, Mistake
+
+__all__ = ["CHECKS", "Check", "Mistake"]
+
+CHECKS: dict[str, Check] = {
+    **notation.CHECKS,
+    **theory.CHECKS,
+    **training.CHECKS,
+    **parity.CHECKS,
+    **feature_extraction.CHECKS,
+    **anomaly_detection.CHECKS,
+    **denoising.CHECKS,
+    **modern.CHECKS,
+    **superposition.CHECKS,
+    **interpretability.CHECKS,
+}

@@ -1,0 +1,171 @@
+"""Sparse codes as features."""
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from saebook import reference
+from saebook._types import Array, ArrayLike, Self
+from saebook.checkpoint import Checkpoint
+from saebook.estimators.base import Scores, Transforms, with_callbacks
+
+
+class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
+    """Sparse codes as features.
+
+    Parameters
+    ----------
+    n_latents : int, default=64
+        Width of the code.
+    sparsity : {"auto"}, a kind such as KL, L1 or BatchTopK, or None, default="auto"
+        Kind of sparsity. "auto" keeps one latent in eight of each sample: ``TopK(n_latents / 8)``,
+        rounded up. None is a plain autoencoder.
+    activation : {"relu", "linear", "sigmoid"}, default="relu"
+    output : {"linear", "sigmoid"}, default="linear"
+    reconstruction : {"squared_error", "bce"}, default="squared_error"
+    tied : bool, default=True
+    unit_norm : bool, default=False
+    weight_decay : float, default=0.0
+        These describe the model, as in `saebook.config.SAEConfig`.
+    epochs : int, default=50
+    batch_size : int, default=128
+    learning_rate : float, default=3e-3
+        These describe the training, as in `saebook.config.TrainConfig`.
+    backend : {"pytorch", "tensorflow"}, default="pytorch"
+        The framework that trains.
+    device : str, default="auto"
+        Where it trains, as in ``SparseAutoencoder``.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights and the order of the samples. None draws another every time.
+
+    Attributes
+    ----------
+    params_ : dict of str to ndarray
+        ``W_enc (n_features, n_latents)``, ``b_enc (n_latents,)``, ``b_dec (n_features,)`` and,
+        unless tied, ``W_dec (n_latents, n_features)``; float32 for float32 data, else float64.
+    components_ : ndarray (n_latents, n_features)
+        The dictionary: what each latent adds to the reconstruction.
+    config_ : SAEConfig
+    history_ : dict of str to list of float
+        What ``fit`` of the framework returned: a value for each epoch.
+    n_iter_ : int
+        Epochs trained.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str, where the data had names
+
+    See Also
+    --------
+    SAEOutlierDetector, SAEDenoiser
+
+    Notes
+    -----
+    The data are taken as they are: put a scaler before it in a pipeline where features have
+    different units. The kinds KL and "bce" need ``activation="sigmoid"`` and data in [0, 1].
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from saebook.estimators import SAETransformer
+    >>> X = load_digits().data / 16
+    >>> sae = SAETransformer(n_latents=32, epochs=5, random_state=0).fit(X)
+    >>> Z = sae.transform(X)
+    >>> Z.shape, int((Z > 0).sum(axis=1).max())
+    ((1797, 32), 4)
+    """
+
+    @with_callbacks
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Train on X.
+
+        Parameters
+        ----------
+        X : array-like (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        return self._fit(self._check(X, reset=True))
+
+    def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Go on training for one pass over X, weights and optimiser as the last call left them.
+
+        Parameters
+        ----------
+        X : array-like (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        first = not hasattr(self, "params_")
+        X = self._check(X, reset=first)
+        if first:
+            return self._fit(X, epochs=1)
+        package = import_module(f"saebook.{self.backend}")
+        dtype = self.params_["W_enc"].dtype
+        model = package.SparseAutoencoder(self.config_, self._seed, str(dtype), self.device)
+        model.from_numpy(self.params_)
+        state = Checkpoint()
+        state.epochs, state.adam = self.n_iter_, self._adam
+        # Lists of its own: what trains on adds to them, and a copy of this estimator has the old.
+        state.history = {name: list(values) for name, values in self.history_.items()}
+        train_config = self._train_config(self._seed, self.n_iter_ + 1)
+        package.fit(model, X.astype(dtype), train_config, checkpoint=state, progress=False)
+        self._keep(model, state, self._seed)
+        return self
+
+    def transform(self, X: ArrayLike) -> Array:
+        """Codes of X.
+
+        Parameters
+        ----------
+        X : array-like (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray (n_samples, n_latents)
+        """
+        return reference.encode(self.config_, self.params_, self._check(X, reset=False))
+
+    def inverse_transform(self, X: ArrayLike) -> Array:
+        """Reconstructions from codes.
+
+        Parameters
+        ----------
+        X : array-like (n_samples, n_latents)
+
+        Returns
+        -------
+        ndarray (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        z = check_array(X, dtype=(np.float64, np.float32), input_name="X")
+        if z.shape[1] != self.config_.n_latents:
+            raise ValueError(
+                f"X must have shape (n_samples, {self.config_.n_latents}), got {z.shape}."
+            )
+        return reference.decode(self.config_, self.params_, z)
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """Mean of `score_samples`, so that a search over parameters maximises it.
+
+        Parameters
+        ----------
+        X : array-like (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        float
+        """
+        return float(self.score_samples(X).mean())
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.config_.n_latents
