@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA, MiniBatchDictionaryLearning
 from sklearn.exceptions import ConvergenceWarning
 
 from saebook import L1, SAEConfig, TopK, TrainConfig, data, metrics, reference
-from saebook.config import AuxK, BatchTopK, Gated, JumpReLU
+from saebook.kinds import AuxK, BatchTopK, Gated, JumpReLU
 
 SEEDS = (10, 11, 12)  # of the features, the samples and the starts
 WIDTH = 512

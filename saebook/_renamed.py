@@ -1,6 +1,6 @@
 """Names of the version before, which still work, with a warning, until the next one.
 
-Delete this file then, with its three uses: in `saebook`, `saebook.reference` and `saebook.data`.
+Delete this file then, and what imports it.
 """
 
 import sys
@@ -32,6 +32,9 @@ NAMES: dict[str, dict[str, str]] = {
         "epoch_order": "saebook.start",
         "noise_generator": "saebook.start",
     },
+    "saebook.config": dict.fromkeys(
+        ("KL", "L1", "TopK", "BatchTopK", "JumpReLU", "Gated", "AuxK", "Sparsity"), "saebook.kinds"
+    ),
     "saebook.data": {"results": "saebook.pages"},
     "saebook.plots": {"show": "saebook.pages", "table": "saebook.pages"},
     "saebook.files": {

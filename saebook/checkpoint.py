@@ -50,6 +50,7 @@ class Checkpoint:
     ) -> None:
         self.path = None if path is None else Path(path)
         self.epochs = epochs
+        # Lists of its own: those given may be somebody's, such as an estimator's and its copies'.
         self.history = {name: list(values) for name, values in (history or {}).items()}
         self._adam: Params = adam or {}
         self._optimizer: Optimizer | None = None

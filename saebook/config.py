@@ -6,6 +6,7 @@ of them computes. Every wrong value is refused when the object is made.
 
 from dataclasses import dataclass
 
+from saebook import _renamed
 from saebook.fields import as_python, check_fields, is_integer, refuse_unless
 from saebook.kinds import KINDS, Sparsity
 
@@ -180,3 +181,6 @@ class TrainConfig:
     def strength_at(self, step: int) -> float:
         """Share of the sparsity penalty's weight that counts in a step, counted from 0."""
         return min(1.0, (step + 1) / max(self.sparsity_warmup_steps, 1))
+
+
+__getattr__ = _renamed.names_of(__name__)

@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 import saebook
-from saebook import KL, L1, SAEConfig, TopK, parity
+from saebook import SAEConfig, parity
+from saebook.kinds import KINDS
 
 PACKAGES = {
     "numpy": "numpy",
@@ -67,21 +68,10 @@ def report() -> Generator[str, None, int]:
 def _self_test(name: str) -> float:
     """The worst relative difference from the reference in some seconds of the parity ledger."""
     training = dataclasses.replace(parity.TRAINING, epochs=25)
-    kinds = ((None, "linear"), (KL(0.1, 0.5), "sigmoid"), (L1(0.1), "relu"), (TopK(2), "linear"))
-    return float(
-        np.max(
-            [
-                value
-                for kind, activation in kinds
-                for value in parity.compare(
-                    name,
-                    SAEConfig(parity.N_FEATURES, parity.N_LATENTS, activation, sparsity=kind),
-                    "float64",
-                    training,
-                ).values()
-            ]
-        )
-    )
+    kinds = [None, *(examples[0] for examples in KINDS.values())]
+    configs = [parity.config_of(parity.activations_of(kind)[0], sparsity=kind) for kind in kinds]
+    found = [parity.compare(name, config, "float64", training).values() for config in configs]
+    return float(np.max([list(values) for values in found]))
 
 
 def _version(distributions: str) -> str:

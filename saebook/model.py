@@ -129,6 +129,7 @@ class Autoencoder:
 
     config: SAEConfig
     product_dtype: Any  # of matrix products, if not the parameters' own
+    dtype: Any
     device: Any
     W_enc: Any
     b_dec: Any

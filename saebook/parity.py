@@ -14,25 +14,16 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from importlib import import_module
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
 
 from saebook import reference
 from saebook._types import Array, ArrayLike
-from saebook.config import (
-    KL,
-    L1,
-    AuxK,
-    BatchTopK,
-    Gated,
-    JumpReLU,
-    SAEConfig,
-    Sparsity,
-    TopK,
-    TrainConfig,
-)
+from saebook.config import SAEConfig, TrainConfig
+from saebook.kinds import KINDS, KL, L1, BatchTopK, JumpReLU, Ranked, Sparsity, TopK
+from saebook.start import init_params
 
 FRAMEWORKS = ("pytorch", "tensorflow")
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
@@ -48,10 +39,10 @@ def samples() -> Array:
 
 
 def start(config: SAEConfig) -> dict[str, Array]:
-    """The ledger's initial parameters: half of `reference.init_params`, and a half to lean to."""
-    params = reference.init_params(config, seed=2)
+    """The ledger's initial parameters: half of `init_params`, and a half to lean to."""
+    params = init_params(config, seed=2)
     params["W_enc"] = 0.5 * params["W_enc"] + 0.3 * (2 * _halves(N_LATENTS) - 1).T
-    if isinstance(config.sparsity, TopK | BatchTopK):
+    if isinstance(config.sparsity, Ranked):
         params["b_enc"][: N_LATENTS // 2] = 2.0
         if isinstance(config.sparsity, BatchTopK):
             params["threshold"] += 1 + 2.45  # learned, and clear of the samples on both sides
@@ -70,16 +61,7 @@ def _halves(n: int) -> Array:
     return ((rows % 3 == 0) == (features < N_FEATURES // 2)).astype(float)
 
 
-AUX = AuxK(k=2, weight=0.5, dead_after=N_SAMPLES)
-CLASSIC = (None, L1(0.1), KL(rho=0.1, beta=0.5), TopK(2))
-MODERN: tuple[tuple[Sparsity, str], ...] = (
-    (TopK(2, AUX), "relu"),
-    (TopK(2, AUX), "linear"),
-    (BatchTopK(2), "relu"),
-    (BatchTopK(2, AUX), "relu"),
-    (JumpReLU(0.1, bandwidth=5.2, threshold=0.3), "relu"),
-    (Gated(0.1), "relu"),
-)
+CLASSIC = (None, *KINDS[L1], *KINDS[KL], TopK(2))
 
 
 def configs() -> list[SAEConfig]:
@@ -87,47 +69,46 @@ def configs() -> list[SAEConfig]:
     return [*classic(), *modern()]
 
 
+def config_of(activation: str, *rest: Any, **options: Any) -> SAEConfig:
+    """A model of the ledger's size."""
+    return SAEConfig(N_FEATURES, N_LATENTS, activation, *rest, **options)
+
+
+def activations_of(kind: Sparsity | None) -> tuple[str, ...]:
+    """The functions that may make its code."""
+    return kind.activations if kind else Sparsity.activations
+
+
 def classic() -> list[SAEConfig]:
     """All allowed combinations of the classic kinds of sparsity and the options they know."""
     outputs = (("linear", "squared_error"), ("sigmoid", "squared_error"), ("sigmoid", "bce"))
     switches = (False, True), (False, True), (0.0, 0.01)
     return [
-        SAEConfig(
-            N_FEATURES, N_LATENTS, activation, output, error, kind, tied, unit_norm, weight_decay
-        )
+        config_of(activation, output, error, kind, tied, unit_norm, weight_decay)
         for kind, activation, (output, error), tied, unit_norm, weight_decay in product(
             CLASSIC, ("sigmoid", "relu", "linear"), outputs, *switches
         )
-        if (activation == "sigmoid" or not isinstance(kind, KL))
-        and (activation != "sigmoid" or not isinstance(kind, TopK))
+        if activation in activations_of(kind)
     ]
 
 
 def modern() -> list[SAEConfig]:
-    """Every kind since 2024, alone and with a pre-bias and nested groups; classic ones with these.
+    """Every other row of `saebook.kinds.KINDS`, alone and with a pre-bias and nested groups.
 
-    With the decoder free, of unit norm, and tied.
+    With the decoder free, of unit norm, and tied; the classic kinds only with pre-bias and groups.
     """
-    classic = (KL(rho=0.1, beta=0.5), "sigmoid"), (L1(0.1), "relu"), (TopK(2), "relu")
+    decoders = (False, False), (False, True), (True, False)
+    options = (False, None), (True, (2, 1, 5))
     return [
-        SAEConfig(
-            N_FEATURES,
-            N_LATENTS,
-            activation,
-            "linear",
-            sparsity=kind,
-            tied=tied,
-            unit_norm=unit_norm,
-            pre_bias=pre_bias,
-            groups=groups,
+        config_of(
+            activation, "linear", sparsity=kind,
+            tied=tied, unit_norm=unit_norm, pre_bias=pre_bias, groups=groups,
         )
-        for (kind, activation), (tied, unit_norm), (pre_bias, groups) in product(
-            (*MODERN, *classic),
-            ((False, False), (False, True), (True, False)),
-            ((False, None), (True, (2, 1, 5))),
-        )
-        if groups or (kind, activation) in MODERN
-    ]
+        for kind in sorted(chain(*KINDS.values()), key=lambda kind: kind in CLASSIC)
+        for activation in activations_of(kind)[: 1 if kind in CLASSIC else None]
+        for (tied, unit_norm), (pre_bias, groups) in product(decoders, options)
+        if groups or kind not in CLASSIC
+    ]  # fmt: skip
 
 
 def relative_difference(a: ArrayLike, b: ArrayLike) -> float:

@@ -16,8 +16,8 @@ from saebook import (
     TopK,
     TrainConfig,
 )
-from saebook.config import Sparsity
 from saebook.corruption import GaussianNoise, Masking, SaltAndPepper
+from saebook.kinds import Sparsity
 
 NAN, INF = float("nan"), float("inf")
 # The class, its field, what is allowed there, and values that are not.

@@ -28,7 +28,7 @@ from saebook import (
     metrics,
     reference,
 )
-from saebook.config import Sparsity
+from saebook.kinds import Sparsity
 
 CONFIGS = [
     SAEConfig(6, 8, "relu", "linear"),

@@ -18,7 +18,7 @@ from saebook import (
     parity,
     reference,
 )
-from saebook.config import Sparsity
+from saebook.kinds import Sparsity
 from tests.conftest import FRAMEWORKS
 
 

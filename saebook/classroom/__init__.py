@@ -1,8 +1,8 @@
 """Checks for assignments: a wrong answer is told which mistake would give just that value.
 
 `check` runs a student's function, in NumPy, PyTorch or TensorFlow, on random inputs. If its values
-are not the right ones but those of a known mistake, it says which; ``mistakes.py`` is the table.
-`variant` gives every student numbers of their own.
+are not the right ones but those of a known mistake, it says which; the table of them is
+`saebook.classroom.mistakes`. `variant` gives every student numbers of their own.
 """
 
 import hashlib

@@ -11,10 +11,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from saebook import reference
-from saebook._types import Array, ArrayLike, Corruption, Model, Self
-from saebook.checkpoint import Checkpoint, State
-from saebook.config import SAEConfig, Sparsity, TopK, TrainConfig
+from saebook._types import Array, ArrayLike, Corruption, Self
+from saebook.checkpoint import Checkpoint
+from saebook.config import SAEConfig, TrainConfig
+from saebook.kinds import Sparsity, TopK
 from saebook.metrics import reconstruction_error
+from saebook.parameters import dictionary
 from saebook.weights import BACKENDS
 
 _T = TypeVar("_T")
@@ -109,9 +111,9 @@ class SAE(CallbackSupportMixin, BaseEstimator):
         self._keep(model, state, seed)
         return self
 
-    def _keep(self, model: Model, state: State, seed: int) -> None:
+    def _keep(self, model: Any, state: Checkpoint, seed: int) -> None:
         self.config_, self.params_ = model.config, model.to_numpy()
-        self.components_ = reference.dictionary(self.config_, self.params_)
+        self.components_ = dictionary(self.config_, self.params_)
         self.history_, self.n_iter_ = state.history, state.epochs
         self._seed, self._adam = seed, state.adam
 

@@ -111,10 +111,7 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
         dtype = self.params_["W_enc"].dtype
         model = package.SparseAutoencoder(self.config_, self._seed, str(dtype), self.device)
         model.from_numpy(self.params_)
-        state = Checkpoint()
-        state.epochs, state.adam = self.n_iter_, self._adam
-        # Lists of its own: what trains on adds to them, and a copy of this estimator has the old.
-        state.history = {name: list(values) for name, values in self.history_.items()}
+        state = Checkpoint(None, self.n_iter_, self.history_, self._adam)
         train_config = self._train_config(self._seed, self.n_iter_ + 1)
         package.fit(model, X.astype(dtype), train_config, checkpoint=state, progress=False)
         self._keep(model, state, self._seed)

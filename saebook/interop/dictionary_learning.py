@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from saebook._types import Array, Params, StrPath
-from saebook.config import BatchTopK, Gated, JumpReLU, SAEConfig, Sparsity, TopK
+from saebook.config import SAEConfig
 from saebook.interop import tensors
+from saebook.kinds import BatchTopK, Gated, JumpReLU, Sparsity, TopK
 
 _LINEAR = {
     **tensors.PLAIN,

@@ -10,8 +10,9 @@ import numpy as np
 from safetensors.numpy import save as to_bytes
 
 from saebook._types import Array, Params, StrPath
-from saebook.config import BatchTopK, Gated, JumpReLU, SAEConfig, TopK
+from saebook.config import SAEConfig
 from saebook.interop import tensors
+from saebook.kinds import BatchTopK, Gated, JumpReLU, TopK
 
 SAELENS_VERSION = "6.54.12"  # whose layout this is
 

@@ -9,9 +9,10 @@ from safetensors import SafetensorError, deserialize
 
 from saebook._types import Array, Params, StrPath
 from saebook.checks import check_params
-from saebook.config import L1, BatchTopK, Gated, JumpReLU, SAEConfig, TopK, refuse_unless
-from saebook.modern import check_threshold
-from saebook.reference import dictionary
+from saebook.config import SAEConfig
+from saebook.fields import refuse_unless
+from saebook.kinds import L1, BatchTopK, Gated, JumpReLU, TopK, check_threshold
+from saebook.parameters import dictionary
 from saebook.weights import replace_file
 
 # Our name of each tensor, and theirs. One whose name ends in ".weight" is transposed.

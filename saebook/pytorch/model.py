@@ -1,7 +1,7 @@
 """The model: a plain `torch.nn.Module`."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -95,11 +95,11 @@ class SparseAutoencoder(Autoencoder, nn.Module):
         return self.b_dec.device
 
     @property
-    def dictionary(self) -> Tensor:  # type: ignore[override]
+    def dictionary(self) -> Any:
         return self.W_enc.T if self.config.tied else self.W_dec
 
     @property
-    def encoder_bias(self) -> Tensor:  # type: ignore[override]
+    def encoder_bias(self) -> Any:
         return self.b_enc - self.b_dec @ self.W_enc if self.config.pre_bias else self.b_enc
 
     def addmm(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

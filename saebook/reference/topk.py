@@ -10,9 +10,12 @@ from saebook.reference.kinds import Kind
 
 
 def largest(a: Array, k: int) -> Array:
-    """Whether an entry is among the `k` largest of its row; the first of equals goes first."""
-    mask = np.zeros(a.shape, dtype=bool)
-    np.put_along_axis(mask, np.argsort(-a, axis=1, kind="stable")[:, :k], True, axis=1)
+    """Whether an entry is among the `k` largest of its row; the first of equals goes first.
+
+    NaN is larger than all numbers, so that it is seen in the code.
+    """
+    mask, smaller = np.zeros(a.shape, dtype=bool), np.where(np.isnan(a), -np.inf, -a)
+    np.put_along_axis(mask, np.argsort(smaller, axis=1, kind="stable")[:, :k], True, axis=1)
     return mask
 
 

@@ -13,6 +13,7 @@ from saebook.model import Autoencoder, check_dtype, kinds_in
 from saebook.parameters import counted_names
 from saebook.start import init_params
 from saebook.tensorflow import kinds, loss, topk
+from saebook.weights import config_from_dict, config_to_dict
 
 
 def pick_device(device: str = "auto") -> str:
@@ -78,11 +79,11 @@ class SparseAutoencoder(Autoencoder, keras.Model):
         self.built = True
 
     @property
-    def dictionary(self) -> tf.Tensor:  # type: ignore[override]
+    def dictionary(self) -> tf.Tensor:
         return tf.transpose(self.W_enc) if self.config.tied else self.W_dec
 
     @property
-    def encoder_bias(self) -> tf.Tensor:  # type: ignore[override]
+    def encoder_bias(self) -> tf.Tensor:
         if not self.config.pre_bias:
             return self.b_enc
         return self.b_enc - tf.linalg.matvec(self.W_enc, self.b_dec, transpose_a=True)
@@ -98,6 +99,23 @@ class SparseAutoencoder(Autoencoder, keras.Model):
 
     def zero(self) -> tf.Tensor:
         return tf.zeros((), dtype=self.dtype)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Refused: Keras's own training would leave out sparsity, unit norm and what is counted."""
+        raise ValueError(
+            "a SparseAutoencoder must be trained by saebook.tensorflow.fit(model, x), or by a loop "
+            "of your own on saebook.tensorflow.loss_terms(model, x)['loss'], got compile, which "
+            "would train without the sparsity penalty."
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """What Keras stores of a model, and copies it by; the device is chosen anew."""
+        return {"config": config_to_dict(self.config), "dtype": self.dtype}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "SparseAutoencoder":
+        """The model that `get_config` described, with new weights."""
+        return cls(config_from_dict(config["config"]), dtype=config["dtype"])
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Reconstruction ``x_hat`` of a tensor ``x``, both ``(n_samples, n_features)``."""

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from saebook import modern, reference
+from saebook import reference
 from saebook._types import Array
 from saebook.classroom.mistakes.table import Check
-from saebook.config import BatchTopK, JumpReLU, SAEConfig
+from saebook.config import SAEConfig
+from saebook.kinds import BatchTopK, JumpReLU
 
 
 def _topk(a: Array, k: int) -> Array:
@@ -20,8 +21,10 @@ def _batch_topk(a: Array, k: int) -> Array:
 
 
 def _theta_gradient(a: Array, theta: Array, d_z: Array, bandwidth: float) -> Array:
-    kind = JumpReLU(bandwidth=bandwidth)
-    return (-theta * modern._window(kind, theta, a) * d_z).sum(axis=0)
+    config = SAEConfig(1, a.shape[1], "relu", sparsity=JumpReLU(bandwidth=bandwidth))
+    given = {"log_threshold": np.log(theta)}
+    d_log = reference.code_gradient(config.sparsity, config, given, a, d_z)["log_threshold"]
+    return d_log / theta
 
 
 def _left(x: Array, x_hat: Array, z_dead: Array, W_dec: Array) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 
 from saebook import reference
 from saebook._types import Array
-from saebook.config import KL
+from saebook.kinds import KL
 
 
 def sum_of_squares(x: Array, x_hat: Array) -> Array:

@@ -8,7 +8,7 @@ from saebook import reference
 from saebook._types import Array
 from saebook.classroom.mistakes.shared import codes, kl_penalty
 from saebook.classroom.mistakes.table import Check
-from saebook.config import KL, L1
+from saebook.kinds import KL, L1
 
 
 def _kl(rho: float, rho_hat: Array) -> Array:
