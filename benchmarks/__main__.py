@@ -26,7 +26,8 @@ from benchmarks import works
 from benchmarks.footprint import measure
 from benchmarks.side_by_side import run
 from experiments.__main__ import ROOT, store
-from saebook import KL, SAEConfig, TopK, TrainConfig, reference
+from saebook import KL, SAEConfig, TopK, TrainConfig
+from saebook.start import init_from_samples
 
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
 FRAMEWORKS = ("pytorch", "tensorflow")
@@ -101,7 +102,7 @@ def dictionary_learning(n_latents=256, n_samples=10_000, seed=0):
         for _ in range(2):  # the first time loads and warms the framework
             model = package.SparseAutoencoder(config, device="cpu")
             start = time.perf_counter()
-            model.from_numpy(reference.init_from_samples(config, x, seed))
+            model.from_numpy(init_from_samples(config, x, seed))
             history = package.fit(
                 model, x, TrainConfig(50, 256, 2e-3), x_val, progress=False,
                 after_epoch=lambda _, row: row["val_fvu"] <= target,

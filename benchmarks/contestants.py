@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 
 from saebook import TrainConfig
+from saebook.start import init_params
 
 # This package
 
@@ -90,11 +91,7 @@ def _torch_model(config):
     import torch
     from torch import nn
 
-    from saebook import reference
-
-    params = {
-        k: torch.tensor(v, dtype=torch.float32) for k, v in reference.init_params(config).items()
-    }
+    params = {k: torch.tensor(v, dtype=torch.float32) for k, v in init_params(config).items()}
     encoder = nn.Sequential(nn.Linear(config.n_features, config.n_latents), nn.Sigmoid())
     decoder = nn.Sequential(nn.Linear(config.n_latents, config.n_features), nn.Sigmoid())
     with torch.no_grad():
@@ -173,9 +170,7 @@ def document_pytorch(work, x, n_epochs, stamp):
 def _keras_layers(config):
     import keras
 
-    from saebook import reference
-
-    params = reference.init_params(config)
+    params = init_params(config)
     encoder = keras.layers.Dense(config.n_latents, activation="sigmoid")
     decoder = keras.layers.Dense(config.n_features, activation="sigmoid")
     encoder.build((None, config.n_features))

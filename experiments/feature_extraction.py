@@ -25,6 +25,7 @@ from saebook import (
     mnist,
     reference,
 )
+from saebook.start import init_from_samples
 
 WIDTHS = (64, 250, 1000)
 SEEDS = (0, 1, 2)
@@ -75,7 +76,7 @@ def train(kind, width, setting, seed, x, framework="torch"):
     config = config_of(kind, width, setting)
     model = SparseAutoencoder(config, seed=seed, device="cpu")
     if config.tied:
-        model.from_numpy(reference.init_from_samples(config, x, seed))
+        model.from_numpy(init_from_samples(config, x, seed))
     for stage, (epochs, share) in enumerate(SCHEDULE):
         rate = KINDS[kind]["learning_rate"] * share
         order = len(SCHEDULE) * seed + stage

@@ -23,6 +23,7 @@ from experiments.feature_extraction import (
 )
 from saebook import TopK, TrainConfig, reference
 from saebook.metrics import l0
+from saebook.start import init_from_samples, init_params
 
 WIDTH = 1000
 KS = (5, 10, 25, 40, 70, 200)
@@ -62,7 +63,7 @@ def train(k, seed, x, framework="torch", width=WIDTH, epochs=EPOCHS):
 
     config = config_of("TopK", width, k)
     model = SparseAutoencoder(config, device="cpu")
-    model.from_numpy(reference.init_from_samples(config, x, seed))
+    model.from_numpy(init_from_samples(config, x, seed))
     steps = -(-len(x) // BATCH_SIZE) * epochs
     settings = TrainConfig(
         epochs,
@@ -80,8 +81,8 @@ def untrained(k, seed, x=None, width=WIDTH):
     """The model that `train` begins with, whose units are training images; without `x` random."""
     config = config_of("TopK", width, k)
     if x is None:
-        return config, reference.init_params(config, seed)
-    return config, reference.init_from_samples(config, x, seed)
+        return config, init_params(config, seed)
+    return config, init_from_samples(config, x, seed)
 
 
 def codes(model, read_out, x=None):

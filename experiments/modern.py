@@ -24,6 +24,7 @@ from saebook import (
     mnist,
     reference,
 )
+from saebook.start import init_from_samples, init_params, init_tied
 
 N_IMAGES, N_LATENTS = 10_000, 256
 SEEDS = (0, 1, 2)
@@ -90,7 +91,7 @@ def train(kind, setting, seed=0, framework="torch"):
     SparseAutoencoder, fit, _ = framework_of(framework)
     config = config_of(kind, setting)
     model = SparseAutoencoder(config, device="cpu")
-    model.from_numpy(reference.init_tied(config, images()[:2000], seed))
+    model.from_numpy(init_tied(config, images()[:2000], seed))
     settings = TrainConfig(**TRAINING, seed=seed)
     history = fit(model, images(), settings, x_val=digits().x_val)
     return model, {name: values[-1] for name, values in history.items()}
@@ -158,9 +159,9 @@ def dead(start, seed=0, framework="torch", epochs=None):
         pre_bias=True,
     )  # fmt: skip
     make = {
-        "random": lambda: reference.init_params(config, seed),
-        "tied": lambda: reference.init_tied(config, x[:2000], seed),
-        "samples": lambda: reference.init_from_samples(config, x, seed),
+        "random": lambda: init_params(config, seed),
+        "tied": lambda: init_tied(config, x[:2000], seed),
+        "samples": lambda: init_from_samples(config, x, seed),
     }
     model = SparseAutoencoder(config, device="cpu")
     model.from_numpy(make[begin]())

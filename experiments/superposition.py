@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from saebook import L1, SAEConfig, TopK, TrainConfig, data, metrics, reference
 from saebook.kinds import AuxK, BatchTopK, Gated, JumpReLU
+from saebook.start import init_tied
 
 SEEDS = (10, 11, 12)  # of the features, the samples and the starts
 WIDTH = 512
@@ -72,7 +73,7 @@ def train(kind, setting, seed, framework="torch", width=WIDTH, training=None):
         unit_norm=True,
     )
     model, x = SparseAutoencoder(config), planted(seed)[1]
-    model.from_numpy(reference.init_tied(config, x[:5_000], seed))
+    model.from_numpy(init_tied(config, x[:5_000], seed))
     fit(model, x, TrainConfig(**TRAINING | (training or {}), seed=seed), progress=False)
     return config, model.to_numpy()
 

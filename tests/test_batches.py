@@ -8,6 +8,7 @@ import pytest
 
 from saebook import KL, SAEConfig, TrainConfig, parity, reference
 from saebook.corruption import GaussianNoise
+from saebook.start import epoch_order, init_params
 
 CONFIG = SAEConfig(12, 8, sparsity=KL(rho=0.1, beta=0.1))
 TRAINING = TrainConfig(epochs=3, batch_size=32, learning_rate=1e-2)
@@ -32,7 +33,7 @@ class Loader:
 
     def __iter__(self):
         self.epoch += 1
-        order = reference.epoch_order(len(self.x), TRAINING.seed, self.epoch)
+        order = epoch_order(len(self.x), TRAINING.seed, self.epoch)
         for start in range(0, len(self.x), TRAINING.batch_size):
             yield self.make(self.x[order[start : start + TRAINING.batch_size]])
 
@@ -57,7 +58,7 @@ def test_the_same_batches_give_the_same_weights(framework, tensor, x, tmp_path, 
 def test_a_list_of_batches_is_taken_in_its_order(framework, x):
     batches = [x[:40], x[40:]]
     found, history = train(framework, batches)
-    params = reference.init_params(CONFIG)
+    params = init_params(CONFIG)
     adam = reference.Adam(params, TRAINING)
     for _ in range(TRAINING.epochs):
         for batch in batches:

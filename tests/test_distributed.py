@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from saebook import KL, SAEConfig, TrainConfig, modern, parity, reference
+from saebook import KL, SAEConfig, TrainConfig, parity, reference
 from saebook.batches import Batches, Shards
 from tests.conftest import FRAMEWORKS
 from tests.distributed import worker
@@ -110,6 +110,10 @@ def test_every_kind_is_there():
     assert sparsities == {type(config.sparsity) for config in parity.configs()}
 
 
+def batch_mask(a, k):
+    return reference.largest(a.reshape(1, -1), k * len(a)).reshape(a.shape)
+
+
 REFUSALS = {
     "train_config": "train_config must be the same in every process",
     "x": "x must be the same in every process",
@@ -131,7 +135,7 @@ def test_data_checkpoints_ties_and_refusals(name, tmp_path):
     for case, a in enumerate(worker.tied()):
         for k in (1, 2, 4):  # of equal numbers in the whole batch the first goes first
             parts = [of(process, "ties")[f"{case}, {k}"] for process in found]
-            np.testing.assert_array_equal(np.concatenate(parts), modern._largest_of_batch(a, k))
+            np.testing.assert_array_equal(np.concatenate(parts), batch_mask(a, k))
 
     for process in found:
         for case, sentence in REFUSALS.items():

@@ -29,6 +29,7 @@ from saebook import (
     reference,
 )
 from saebook.kinds import Sparsity
+from saebook.start import init_params
 
 CONFIGS = [
     SAEConfig(6, 8, "relu", "linear"),
@@ -244,7 +245,7 @@ class Custom(Sparsity):
 def test_what_a_layout_cannot_express_is_refused(write, fields, message, tmp_path):
     config = SAEConfig(6, 8, **{"activation": "relu", "output": "linear", **fields})
     with pytest.raises(ValueError, match=message) as error:
-        write(config, reference.init_params(config), tmp_path)
+        write(config, init_params(config), tmp_path)
     assert "\n" not in str(error.value)
     assert not any(tmp_path.iterdir())
 
@@ -252,7 +253,7 @@ def test_what_a_layout_cannot_express_is_refused(write, fields, message, tmp_pat
 @pytest.mark.parametrize("write", [interop.to_saelens, interop.to_dictionary_learning])
 def test_wrong_parameters_and_unlearned_thresholds_are_refused(write, tmp_path):
     config = CONFIGS[3]
-    params = reference.init_params(config)
+    params = init_params(config)
     with pytest.raises(ValueError, match="threshold of a BatchTopK model must be learned"):
         write(config, params, tmp_path)
     with pytest.raises(ValueError, match=r"b_enc.* must be finite"):

@@ -18,11 +18,12 @@ from saebook import (
     TopK,
     TrainConfig,
     data,
-    modern,
     parity,
     reference,
 )
 from saebook.checkpoint import Checkpoint
+from saebook.kinds import THRESHOLD_RATE
+from saebook.start import geometric_median, init_from_samples, init_params, init_tied
 
 RNG = np.random.default_rng(0)
 X = RNG.random((40, 6))
@@ -37,7 +38,7 @@ def random_params(config, seed=1):
     rng = np.random.default_rng(seed)
     params = {
         name: value + 0.3 * rng.normal(size=value.shape)
-        for name, value in reference.init_params(config, seed).items()
+        for name, value in init_params(config, seed).items()
     }
     if "threshold" in params:
         params["threshold"] = np.array(0.4)
@@ -75,7 +76,7 @@ def test_a_gated_model_is_a_jumprelu_model(tied):
 
 @pytest.mark.parametrize("kind", [TopK(5), BatchTopK(5)])
 def test_topk_of_all_latents_is_the_plain_relu_model(framework, kind):
-    plain, params = config_of(), reference.init_params(config_of(), 1)
+    plain, params = config_of(), init_params(config_of(), 1)
     own = {"threshold": np.array(0.0)} if isinstance(kind, BatchTopK) else {}
     found = []
     for config, more in ((plain, {}), (config_of(kind), own)):
@@ -135,7 +136,7 @@ def test_l1_shrinks_by_half_its_weight_and_topk_does_not():
 def jump_gradients(framework, a, theta, bandwidth):
     """d z / d theta and d L0 / d theta of one latent with one pre-activation."""
     config = SAEConfig(1, 1, "relu", "linear", sparsity=JumpReLU(1.0, bandwidth, theta))
-    params = reference.init_params(config)
+    params = init_params(config)
     params |= {"W_enc": np.zeros((1, 1)), "b_enc": np.array([a])}
     # with W_dec = 1, b_dec = 0 and x = z - 1/2 the error's slope is d_z = 1
     z = a * (a > theta)
@@ -257,7 +258,7 @@ def test_a_trained_batchtopk_model_does_not_look_at_the_batch(framework):
 
 def test_batchtopks_threshold_is_the_running_mean_of_the_smallest_kept(framework):
     config = config_of(BatchTopK(2))
-    start = reference.init_params(config, 1)
+    start = init_params(config, 1)
     assert start["threshold"] == -1
     model = model_of(framework, config, start)
     smallest = []
@@ -267,19 +268,19 @@ def test_batchtopks_threshold_is_the_running_mean_of_the_smallest_kept(framework
         framework.fit(model, X, TrainConfig(epochs=1, batch_size=len(X), seed=epoch))
     expected = smallest[0]
     for value in smallest[1:]:
-        expected += modern.THRESHOLD_RATE * (value - expected)
+        expected += THRESHOLD_RATE * (value - expected)
     assert model.to_numpy()["threshold"] == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_threshold_that_was_never_learned_is_an_error(framework):
     config = config_of(BatchTopK(2))
     message = r"threshold of a BatchTopK model must be learned .*, got -1, .* fit first\.\Z"
-    model = model_of(framework, config, reference.init_params(config))
+    model = model_of(framework, config, init_params(config))
     for function in (framework.encode, framework.reconstruct, framework.evaluate):
         with pytest.raises(ValueError, match=message):
             function(model, X)
     with pytest.raises(ValueError, match=message):
-        reference.encode(config, reference.init_params(config), X)
+        reference.encode(config, init_params(config), X)
 
 
 def test_a_batch_of_silence_leaves_the_threshold_alone(framework):
@@ -436,13 +437,13 @@ def test_training_goes_on_from_a_checkpoint_as_if_it_had_never_stopped(framework
 
 def test_the_geometric_median_is_not_dragged_away():
     corner = np.array([[0.0, 0], [1, 0], [0, 1], [1, 1]])
-    np.testing.assert_allclose(reference.geometric_median(corner), [0.5, 0.5], atol=1e-8)
+    np.testing.assert_allclose(geometric_median(corner), [0.5, 0.5], atol=1e-8)
     far = np.concatenate([np.repeat(corner, 5, axis=0), [[1000.0, 1000.0]]])
-    assert np.linalg.norm(reference.geometric_median(far) - 0.5) < 0.2
+    assert np.linalg.norm(geometric_median(far) - 0.5) < 0.2
     assert np.linalg.norm(far.mean(axis=0) - 0.5) > 50
     rng = np.random.default_rng(0)
     x, median = rng.normal(size=(50, 3)), None
-    median = reference.geometric_median(x)
+    median = geometric_median(x)
     here = np.linalg.norm(x - median, axis=1).mean()
     for step in 1e-3 * rng.normal(size=(20, 3)):
         assert np.linalg.norm(x - median - step, axis=1).mean() > here
@@ -452,11 +453,11 @@ def test_the_geometric_median_is_not_dragged_away():
 @pytest.mark.parametrize("kind", [TopK(2, AuxK(1)), JumpReLU(), BatchTopK(2)])
 def test_the_tied_start(kind, pre_bias):
     config = config_of(kind, pre_bias=pre_bias)
-    params = reference.init_tied(config, X, seed=3)
+    params = init_tied(config, X, seed=3)
     assert {k: np.shape(v) for k, v in params.items()} == reference.parameter_shapes(config)
     np.testing.assert_allclose(np.linalg.norm(params["W_dec"], axis=1), 1)
     np.testing.assert_array_equal(params["W_enc"], params["W_dec"].T)
-    centred = X - reference.geometric_median(X)
+    centred = X - geometric_median(X)
     np.testing.assert_allclose(
         reference.preactivation(config, params, X), centred @ params["W_enc"], atol=1e-12
     )
@@ -464,14 +465,14 @@ def test_the_tied_start(kind, pre_bias):
 
 def test_the_tied_start_refuses_what_it_cannot_begin():
     with pytest.raises(ValueError, match="output='linear' to begin so, got 'sigmoid'"):
-        reference.init_tied(SAEConfig(6, 5), X)
+        init_tied(SAEConfig(6, 5), X)
     with pytest.raises(ValueError, match=r"x must have shape \(n_samples >= 1, 6\), got \(3, 2\)"):
-        reference.init_tied(config_of(), np.ones((3, 2)))
+        init_tied(config_of(), np.ones((3, 2)))
 
 
 def test_the_start_at_samples_with_a_pre_bias():
     config = config_of(TopK(2), pre_bias=True)
-    params = reference.init_from_samples(config, X)
+    params = init_from_samples(config, X)
     assert not params["b_enc"].any()
     a = reference.preactivation(config, params, X)
     np.testing.assert_allclose(a, (X - X.mean(axis=0)) @ params["W_enc"])

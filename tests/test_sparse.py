@@ -24,19 +24,17 @@ def config_of(k=2, n_latents=40, **more):
     )
 
 
-def part(framework, name):
-    return import_module(f"{framework.__name__}.{name}")
+def takes_sparse_way(framework, config):
+    return framework.SparseAutoencoder(config, device="cpu").engine(TRAINING).sparse
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("dtype", "allowed"), [("float64", 1e-12), ("float32", 1e-5)])
 def test_skipping_zeros_changes_nothing(framework, monkeypatch, kind, dtype, allowed):
     config, x, found = config_of(**KINDS[kind]), parity.samples(), []
-    assert part(framework, "sparse").pays(
-        config, framework.SparseAutoencoder(config, device="cpu").device
-    )
+    assert takes_sparse_way(framework, config)
     for sparse in (True, False):
-        monkeypatch.setattr(part(framework, "training"), "pays", lambda *_, s=sparse: s)
+        monkeypatch.setattr("saebook.training.has_sparse_code", lambda _, s=sparse: s)
         model = framework.SparseAutoencoder(config, seed=2, dtype=dtype, device="cpu")
         history = framework.fit(model, x.astype(dtype), TRAINING)
         found.append((model.to_numpy(), history))
@@ -65,7 +63,7 @@ def test_the_first_of_equals_goes_first(framework, width):
     rng = np.random.default_rng(0)
     a = rng.integers(0, 3, (50, width)).astype(np.float32)
     a[0] = rng.permutation(width)
-    sparse = part(framework, "sparse")
+    topk = import_module(f"{framework.__name__}.topk")
     if framework.__name__.endswith("pytorch"):
         import torch
 
@@ -76,8 +74,8 @@ def test_the_first_of_equals_goes_first(framework, width):
         expected = np.argsort(-a, axis=1, kind="stable")[:, :k]
         mask = np.zeros(a.shape, bool)
         np.put_along_axis(mask, expected, True, axis=1)
-        np.testing.assert_array_equal(np.asarray(sparse.largest(tensor, k)), mask)
-        places = np.asarray(sparse.largest_places(tensor, k))
+        np.testing.assert_array_equal(np.asarray(topk.largest(tensor, k)), mask)
+        places = np.asarray(topk.largest_places(tensor, k))
         np.testing.assert_array_equal(np.sort(places, axis=1), np.sort(expected, axis=1))
 
 
@@ -92,5 +90,4 @@ def test_the_first_of_equals_goes_first(framework, width):
     ids=["many kept", "AuxK", "Matryoshka", "no TopK"],
 )
 def test_what_needs_all_latents_stays_dense(framework, config):
-    model = framework.SparseAutoencoder(config, device="cpu")
-    assert not part(framework, "sparse").pays(config, model.device)
+    assert not takes_sparse_way(framework, config)

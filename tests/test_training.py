@@ -9,6 +9,7 @@ import pytest
 
 from saebook import KL, L1, SAEConfig, TopK, TrainConfig, metrics, parity, reference
 from saebook.corruption import GaussianNoise
+from saebook.start import epoch_order, init_params, noise_generator
 
 CONFIG = SAEConfig(12, 8, sparsity=KL(rho=0.1, beta=0.1))
 SHORT = TrainConfig(epochs=3, batch_size=32, learning_rate=1e-2)
@@ -71,7 +72,7 @@ def test_kl_takes_its_mean_over_the_batch_and_a_short_last_batch_counts(framewor
     model = framework.SparseAutoencoder(CONFIG, dtype="float64", device="cpu")
     params, x = model.to_numpy(), x.astype(float)
     history = framework.fit(model, x, TrainConfig(epochs=1, batch_size=64, learning_rate=1e-30))
-    order = reference.epoch_order(100, 0, 0)
+    order = epoch_order(100, 0, 0)
     z = reference.encode(CONFIG, params, x[order])
     parts = [reference.penalty(CONFIG.sparsity, part) for part in (z[:64], z[64:])]
     assert history["sparsity"] == [pytest.approx(0.64 * parts[0] + 0.36 * parts[1], rel=1e-12)]
@@ -246,9 +247,7 @@ def test_an_absent_device_is_refused(framework, device):
         framework.SparseAutoencoder(CONFIG, device=device)
 
 
-def test_a_penalty_nobody_has_written_is_named(framework, tensor):
-    with pytest.raises(TypeError, match="sparsity must be a kind of sparsity or None, got 'L2'"):
-        framework.losses.penalty("L2", tensor(np.zeros((2, 3))))
+def test_a_penalty_nobody_has_written_is_named():
     with pytest.raises(TypeError, match="sparsity must be a kind of sparsity or None, got 'L2'"):
         reference.penalty("L2", np.zeros((2, 3)))
 
@@ -360,7 +359,7 @@ def test_denoising_trains_as_the_reference_does(framework, x, kind):
     expected = reference.fit(config, start, x, train, corruption)
     for name, value in model.to_numpy().items():
         assert parity.relative_difference(value, expected[name]) < 1e-12, name
-    noisy = corruption(x, reference.noise_generator(train.seed))
+    noisy = corruption(x, noise_generator(train.seed))
     terms = reference.loss_terms(config, expected, x, noisy)
     assert history["val_loss"][-1] == pytest.approx(terms["loss"], rel=1e-12)
 
@@ -399,7 +398,7 @@ def test_a_wrong_corruption_is_refused(framework, x, corruption, message):
 def test_topk_codes_have_k_entries_and_of_equals_the_first(framework):
     """Equal columns of the encoder tie exactly; a framework's own top-k takes any of them."""
     config = SAEConfig(6, 40, activation="linear", sparsity=TopK(5))
-    params = reference.init_params(config)
+    params = init_params(config)
     params["W_enc"][:] = params["W_enc"][:, :1]
     model = framework.SparseAutoencoder(config, device="cpu").from_numpy(params)
     z = framework.encode(model, np.random.default_rng(0).random((7, 6)))

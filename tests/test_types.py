@@ -18,11 +18,12 @@ pytestmark = pytest.mark.skipif(
 USER = """
 import numpy as np
 from saebook import KL, SAEConfig, TrainConfig, metrics, mnist, reference
+from saebook.start import init_params
 from saebook.corruption import GaussianNoise
 
 x = mnist().x_train.astype(float)
 config = SAEConfig(784, 3, sparsity=KL(rho=0.1))
-params = reference.init_params(config)
+params = init_params(config)
 params = reference.fit(config, params, x, TrainConfig(epochs=3), GaussianNoise())
 z = reference.encode(config, params, x)
 total: float = metrics.l0(z) + reference.loss_terms(config, params, x)["loss"]

@@ -27,6 +27,7 @@ from saebook import (
     reference,
     weights,
 )
+from saebook.start import init_params
 from tests.conftest import FRAMEWORKS
 
 CONFIGS = [
@@ -69,7 +70,7 @@ def test_round_trip_between_frameworks_bit_for_bit(framework, reader, config, dt
 
 def write(path, params=None, metadata=None, **changes):
     """A file like those of `weights.save`, with parts of it exchanged."""
-    params = reference.init_params(CONFIGS[0]) if params is None else params
+    params = init_params(CONFIGS[0]) if params is None else params
     header = {"version": 2, "config": changed(), "training": None} | changes
     save_file(params, path, {"saebook": json.dumps(header)} if metadata is None else metadata)
 
@@ -79,7 +80,7 @@ def changed(**fields):
 
 
 def params(**changes):
-    return reference.init_params(CONFIGS[0]) | changes
+    return init_params(CONFIGS[0]) | changes
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_files_of_version_1_can_still_be_read(config, path):
         del fields[later]
     if isinstance(config.sparsity, TopK):
         del fields["sparsity"]["aux"]
-    write(path, reference.init_params(config), version=1, config=fields)
+    write(path, init_params(config), version=1, config=fields)
     found, params = weights.read(path)
     assert found == config
     assert set(params) == set(reference.parameter_shapes(config))
@@ -191,7 +192,7 @@ def test_damaged_and_hostile_files_are_refused(path, content):
 
 
 def test_the_same_model_makes_the_same_file(path):
-    config, params = CONFIGS[0], reference.init_params(CONFIGS[0])
+    config, params = CONFIGS[0], init_params(CONFIGS[0])
     weights.write(path, config, params)
     first = path.read_bytes()
     weights.write(path, config, dict(reversed(params.items())))
@@ -208,7 +209,7 @@ def test_a_cut_file_is_refused_wherever_it_is_cut(path):
 
 
 GOOD = to_bytes(
-    reference.init_params(CONFIGS[0]),
+    init_params(CONFIGS[0]),
     {"saebook": json.dumps({"version": 1, "config": changed(), "training": None})},
 )
 
@@ -243,13 +244,14 @@ def test_missing_files_and_unknown_backends(path):
 
 FULL = """
 import resource, signal, sys
-from saebook import SAEConfig, weights, reference
+from saebook import SAEConfig, weights
+from saebook.start import init_params
 config = SAEConfig(60, 40)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-weights.write(sys.argv[1], config, reference.init_params(config, 0))
+weights.write(sys.argv[1], config, init_params(config, 0))
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 try:
-    weights.write(sys.argv[1], config, reference.init_params(config, 1))
+    weights.write(sys.argv[1], config, init_params(config, 1))
 except OSError as error:
     print(error)
 """
@@ -264,7 +266,7 @@ def test_where_the_disk_is_full_the_old_file_stays(path):
     assert "could not be written" in run.stdout
     assert "what was there stays" in run.stdout
     config = SAEConfig(60, 40)
-    expected = reference.init_params(config, 0)
+    expected = init_params(config, 0)
     found = weights.read(path)[1]
     assert parity.relative_difference(found["W_enc"], expected["W_enc"]) == 0
     assert [p.name for p in path.parent.iterdir()] == [path.name]

@@ -1,6 +1,7 @@
 """The model: a plain `keras.Model`."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import keras
@@ -9,8 +10,8 @@ import tensorflow as tf
 
 from saebook._types import Array
 from saebook.config import SAEConfig
-from saebook.model import Autoencoder, check_dtype, kinds_in
-from saebook.parameters import counted_names
+from saebook.model import Autoencoder, check_dtype, kinds_in, loss_terms
+from saebook.parameters import counted_names, row_axis
 from saebook.start import init_params
 from saebook.tensorflow import kinds, loss, topk
 from saebook.weights import config_from_dict, config_to_dict
@@ -69,11 +70,16 @@ class SparseAutoencoder(Autoencoder, keras.Model):
         super().__init__(dtype=dtype)
         self.config, self.product_dtype = config, None
         self.device = pick_device(device)
+        decoder, axis = row_axis(config)
+        # For Keras's own optimisers; ours leaves it to the engine.
+        norms = {decoder: partial(unit_norm, axis=axis)} if config.unit_norm else {}
         with tf.device(self.device):
             for name, value in init_params(config, seed).items():
                 trained = name not in counted_names(config)
                 # "zeros" because Keras's default draws its seed from Python's global random state
-                variable = self.add_weight(value.shape, "zeros", trainable=trained, name=name)
+                variable = self.add_weight(
+                    value.shape, "zeros", trainable=trained, name=name, constraint=norms.get(name)
+                )
                 variable.assign(value)
                 setattr(self, name, variable)
         self.built = True
@@ -100,13 +106,35 @@ class SparseAutoencoder(Autoencoder, keras.Model):
     def zero(self) -> tf.Tensor:
         return tf.zeros((), dtype=self.dtype)
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Refused: Keras's own training would leave out sparsity, unit norm and what is counted."""
-        raise ValueError(
-            "a SparseAutoencoder must be trained by saebook.tensorflow.fit(model, x), or by a loop "
-            "of your own on saebook.tensorflow.loss_terms(model, x)['loss'], got compile, which "
-            "would train without the sparsity penalty."
-        )
+    def compile(self, optimizer: Any = "adam", loss: Any = None, **options: Any) -> None:
+        """Prepare Keras's own ``fit``, for all of the model's loss where `loss` is None.
+
+        With a loss of the user's, sparsity and weight decay are added to it. It is slower than
+        `saebook.training.fit`, and Keras's Adam is another than PyTorch's.
+        """
+        if loss is not None and self.config.groups:
+            raise ValueError(f"loss must be None where config has groups, got {loss!r}.")
+        super().compile(optimizer, loss, **options)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> tf.Tensor:
+        """What Keras's own training and ``evaluate`` minimise and report; see `compile`."""
+        x = tf.cast(x, self.dtype)
+        a = self.preactivation(x)
+        z = self.code(a, training)
+        terms = loss_terms(self, x, a, z)
+        if training:
+            self.kind.count(a, z)
+        if self.loss is None:
+            return terms["loss"]
+        given = super().compute_loss(x, y, y_pred, sample_weight, training)
+        return given + terms["sparsity"] + terms["weight_decay"]
 
     def get_config(self) -> dict[str, Any]:
         """What Keras stores of a model, and copies it by; the device is chosen anew."""

@@ -90,11 +90,12 @@ def task_data(framework, folder, rank, world_size):
         package.evaluate(model, parity.samples())
 
     distributed = import_module(f"saebook.{framework}.distributed")
+    topk = import_module(f"saebook.{framework}.topk")
     own = tied_rows(rank, world_size)
     found["ties"] = {}
     for case, a in enumerate(tied()):
         for k in (1, 2, 4):
-            find = distributed.together(lambda a, k=k: distributed.largest_of_batch(a, k))
+            find = distributed.together(lambda a, k=k: topk.largest_of_batch(a, k))
             tensor = (
                 import_module("torch").tensor
                 if framework == "pytorch"
