@@ -1,6 +1,6 @@
 """Measure speed side by side, and write it down for the book: python -m benchmarks [PART ...]
 
-The numbers go to saebook/results/speed.json, which the page "How fast is it" shows. A part that is
+The numbers go to saebook/pages/results/speed.json, which the page "How fast is it" shows. A part that is
 not named keeps what it had. Have nothing else running: all is compared within one run, but two
 threads that wait for each other suffer from a third.
 """
@@ -236,7 +236,7 @@ def main(arguments=None):
     names = parser.parse_args(arguments).parts or list(PARTS)
     if unknown := set(names) - set(PARTS):
         parser.error(f"no part {', '.join(unknown)}; there are: {', '.join(PARTS)}")
-    path = ROOT / "saebook" / "results" / "speed.json"
+    path = ROOT / "saebook" / "pages" / "results" / "speed.json"
     found = json.loads(path.read_text("utf8")) if path.exists() else {}
     start = time.perf_counter()
     for name in names:

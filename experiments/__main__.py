@@ -19,7 +19,7 @@ NAMES = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 
 
 def store(name, found, start):
-    """Write what was found to saebook/results, with when, how long since `start`, and on what."""
+    """Write what was found to saebook/pages/results, with when, how long since `start`, and on what."""
     found["run"] = {
         "date": date.today().isoformat(),
         "seconds": round(time.perf_counter() - start),
@@ -27,7 +27,7 @@ def store(name, found, start):
         "versions": {"python": platform.python_version()}
         | {p: version(p) for p in ("numpy", "scikit-learn", "scikit-image", "torch", "keras")},
     }
-    path = ROOT / "saebook" / "results" / f"{name}.json"
+    path = ROOT / "saebook" / "pages" / "results" / f"{name}.json"
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf8")
     os.replace(partial, path)

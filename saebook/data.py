@@ -2,12 +2,12 @@
 
 import hashlib
 import io
-import json
 from importlib.resources import files
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from saebook import _renamed
 from saebook._types import Array, Params
 
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
@@ -176,28 +176,4 @@ def planted_features(
     return Planted(z @ atoms, z, atoms)
 
 
-def results(name: str) -> dict[str, Any]:
-    """What was measured or trained beforehand, as it takes too long for a page.
-
-    By ``make experiments``, ``make bench`` (the name is "speed") and ``make environments``.
-
-    Parameters
-    ----------
-    name : str
-        Of the file, for example "denoising".
-
-    Returns
-    -------
-    dict
-        Its entries; of experiments and of speed also ``run``: date, seconds, versions, machine.
-
-    Raises
-    ------
-    ValueError
-        If there is no such file.
-    """
-    folder = files("saebook") / "results"
-    known = sorted(path.name.removesuffix(".json") for path in folder.iterdir())
-    if name not in known:
-        raise ValueError(f"name must be one of {', '.join(known)}, got {name!r}.")
-    return json.loads((folder / f"{name}.json").read_text("utf8"))
+__getattr__ = _renamed.names_of(__name__)

@@ -1,10 +1,9 @@
-"""Figures that a page needs more than once. Each carries a description for those who do not see it.
+"""Figures of dictionaries, samples and trainings, each with a description of what it shows.
 
-A function returns a matplotlib figure whose description is ``figure.alt``; `show` displays both.
-`table` is for numbers that are to be read rather than seen.
+A function returns a matplotlib figure whose description is ``figure.alt``; `saebook.pages.show`
+displays both.
 """
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,12 +11,12 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from saebook import _renamed
 from saebook._types import Array, ArrayLike
 
 # Okabe & Ito's palette: distinct for colour-blind readers. Black is left out for dark pages' sake.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DPI = 144  # of the pictures' files; a page shows 100 pixels to the inch, a phone's screen has more
-LARGEST_DRAWING = 100_000  # characters of an SVG file; pixels take less for a cloud of points
 WIDTH = 6.4  # inches, about a page's column
 STYLE: dict[Any, Any] = {
     "axes.grid": True,
@@ -36,93 +35,6 @@ def subplots(n_rows: int = 1, n_columns: int = 1, **options: Any) -> tuple[Any, 
     """`matplotlib.pyplot.subplots` in the book's style."""
     with plt.rc_context(STYLE):
         return plt.subplots(n_rows, n_columns, **options)
-
-
-def show(figure: Figure, alt: str | None = None) -> None:
-    """Display a figure with its description; in a script, show all open figures.
-
-    In a notebook the figure is closed. Its description is the picture's text alternative, and all
-    that a notebook stored without pictures keeps of it.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    alt : str, optional
-        What the figure shows, in a sentence or two; by default ``figure.alt``.
-
-    Raises
-    ------
-    ValueError
-        If there is no description.
-    """
-    alt = alt or getattr(figure, "alt", None)
-    if not alt:
-        raise ValueError("alt must describe what the figure shows, got nothing.")
-    if not _in_notebook():
-        plt.show()
-        return
-    from IPython.display import display
-
-    kind, file = _file(figure)
-    plt.close(figure)
-    display(
-        {kind: file, "text/plain": alt},
-        metadata={kind: {"alt": alt, "width": round(100 * figure.get_figwidth())}},
-        raw=True,
-    )
-
-
-def _file(figure: Figure) -> tuple[str, str | bytes]:
-    """MIME type and contents of a figure's file: a drawing, sharp at any size, if that is small.
-
-    No program, version or time is in it: the same figure makes the same file.
-    """
-    drawing = io.StringIO()
-    with plt.rc_context({"svg.hashsalt": "saebook"}):
-        figure.savefig(drawing, format="svg", metadata={"Creator": None, "Date": None})
-    has_pixels = any(axis.images for axis in figure.axes)
-    if not has_pixels and len(drawing.getvalue()) <= LARGEST_DRAWING:
-        return "image/svg+xml", drawing.getvalue()
-    pixels = io.BytesIO()
-    figure.savefig(pixels, format="png", dpi=DPI, metadata={"Software": None})
-    return "image/png", pixels.getvalue()
-
-
-def table(header: Sequence[object], *rows: Sequence[object]) -> Any:
-    """A table in Markdown, which pages and notebooks draw alike.
-
-    Parameters
-    ----------
-    header : sequence
-        The heads of the columns.
-    *rows : sequence
-        The cells of each row, as many as there are heads.
-
-    Returns
-    -------
-    IPython.display.Markdown
-
-    Raises
-    ------
-    ValueError
-        If a row has more or fewer cells than the header.
-    """
-    from IPython.display import Markdown
-
-    if lengths := {len(row) for row in rows} - {len(header)}:
-        raise ValueError(
-            f"rows must have {len(header)} cells, as the header has, got {sorted(lengths)}."
-        )
-    lines = [header, ["---"] * len(header), *rows]
-    return Markdown("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines))
-
-
-def _in_notebook() -> bool:
-    try:
-        from IPython import get_ipython
-    except ModuleNotFoundError:
-        return False
-    return hasattr(get_ipython(), "kernel")
 
 
 def _tiles(
@@ -281,3 +193,6 @@ def sparsity_histograms(codes: Mapping[str, ArrayLike], measure: Callable[..., A
     axes[0].legend(frameon=False)
     figure.alt = f"Histograms of {measure.__name__} sparseness; means: {', '.join(means)}."
     return figure
+
+
+__getattr__ = _renamed.names_of(__name__)

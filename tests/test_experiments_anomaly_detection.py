@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from experiments import anomaly_detection as experiment
-from saebook import data, mnist
+from saebook import mnist, pages
 
 
 @pytest.fixture(scope="module")
 def stored():
-    return data.results("anomaly_detection")
+    return pages.results("anomaly_detection")
 
 
 @pytest.fixture(scope="module")

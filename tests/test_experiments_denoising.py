@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from saebook import data, metrics, mnist
+from saebook import metrics, mnist, pages
 from saebook.corruption import GaussianNoise
 
 denoising = pytest.importorskip("experiments.denoising")
@@ -23,7 +23,7 @@ def noisy(digits):
 
 @pytest.fixture(scope="module")
 def stored():
-    return data.results("denoising")
+    return pages.results("denoising")
 
 
 def test_a_filter_is_tuned_and_scored_as_stored(digits, noisy, stored):

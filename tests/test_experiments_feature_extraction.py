@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from experiments import feature_extraction as experiment
-from saebook import data
+from saebook import pages
 
 
 @pytest.fixture(scope="module")
 def stored():
-    return data.results("feature_extraction")
+    return pages.results("feature_extraction")
 
 
 @pytest.mark.parametrize("framework", ["torch", "tensorflow"])

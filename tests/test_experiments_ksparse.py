@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from experiments import ksparse as experiment
-from saebook import data, reference
+from saebook import pages, reference
 
 
 @pytest.fixture(scope="module")
 def stored():
-    return data.results("ksparse")
+    return pages.results("ksparse")
 
 
 @pytest.mark.parametrize("framework", ["torch", "tensorflow"])

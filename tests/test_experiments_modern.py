@@ -3,12 +3,12 @@
 import pytest
 
 from experiments import modern as experiment
-from saebook import data
+from saebook import pages
 
 
 @pytest.fixture(scope="module")
 def stored():
-    return data.results("modern")
+    return pages.results("modern")
 
 
 @pytest.mark.parametrize("framework", ["torch", "tensorflow"])

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from experiments import superposition as experiment
-from saebook import data
+from saebook import pages
 
 
 @pytest.fixture(scope="module")
 def stored():
-    return data.results("superposition")
+    return pages.results("superposition")
 
 
 @pytest.mark.parametrize("framework", ["torch", "tensorflow"])

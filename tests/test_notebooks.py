@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from saebook.data import results
+from saebook.pages import results
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))

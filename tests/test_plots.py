@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from saebook import metrics, plots
+from saebook import metrics, pages, plots
 
 RNG = np.random.default_rng(0)
 FIGURES = {
@@ -88,7 +88,7 @@ def test_rows_of_unequal_length_are_refused():
 def test_show_needs_a_description():
     figure, _ = plots.subplots()
     with pytest.raises(ValueError, match="alt must describe"):
-        plots.show(figure)
+        pages.show(figure)
 
 
 SHOWN = """
@@ -105,7 +105,7 @@ def shown(draw):
         figure, axis = plots.subplots()
         draw(axis)
         with capture_output() as out:
-            plots.show(figure, "a plot")
+            pages.show(figure, "a plot")
         (output,) = out.outputs
         files.append(output.data)
     assert files[0] == files[1]
@@ -143,9 +143,9 @@ def test_the_style_is_the_books_alone():
 
 
 def test_a_table_is_markdown_with_a_cell_for_every_head():
-    found = plots.table(["a", "b"], ["x", 1], ["y", 2.5]).data
+    found = pages.table(["a", "b"], ["x", 1], ["y", 2.5]).data
     assert found.splitlines() == ["| a | b |", "| --- | --- |", "| x | 1 |", "| y | 2.5 |"]
     with pytest.raises(
         ValueError, match=r"rows must have 2 cells, as the header has, got \[1, 3\]"
     ):
-        plots.table(["a", "b"], [1], [1, 2], [1, 2, 3])
+        pages.table(["a", "b"], [1], [1, 2], [1, 2, 3])

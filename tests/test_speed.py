@@ -5,9 +5,9 @@ import pytest
 from benchmarks import contestants, works
 from benchmarks.__main__ import PARTS, checksum
 from benchmarks.side_by_side import turn
-from saebook import data
+from saebook import pages
 
-SPEED = data.results("speed")
+SPEED = pages.results("speed")
 TABLES = {
     "kl_256": works.KL_256,
     "kl_4096": works.KL_4096,

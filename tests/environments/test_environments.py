@@ -6,7 +6,7 @@ but not the package, which its notebooks' first cell installs, from this working
 what environment.yml lists, installed by pip, and 2 GB of memory: a memory cgroup kills a kernel
 that asks for more, and where none can be made (that needs root on Linux) RLIMIT_DATA refuses it to
 each process. What each notebook used at most is printed, and kept for the page "How this copy was
-built" in saebook/results/environments.json.
+built" in saebook/pages/results/environments.json.
 """
 
 import json
@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CAP = 2 * 2**30  # what mybinder.org gives a session
 ALLOWED = 1.6e9  # leaves the rest to JupyterLab itself
 WANTED = os.environ.get("SAEBOOK_ENVIRONMENTS", "").split()
-MEASURED = ROOT / "saebook" / "results" / "environments.json"
+MEASURED = ROOT / "saebook" / "pages" / "results" / "environments.json"
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = [path for path in ALL if {"all", path.stem} & {*WANTED}]
 
