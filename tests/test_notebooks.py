@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import saebook
 from saebook.data import results
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,10 +64,11 @@ def test_every_cell_was_run_and_has_an_id_of_its_own(notebook):
     assert counts == list(range(1, len(counts) + 1))
 
 
-def test_the_first_cell_installs_the_package_on_colab_only(notebook):
+def test_the_first_cell_installs_this_version_on_colab_only(notebook):
     source = notebook.cells[0].source
     assert 'if "google.colab" in sys.modules:\n    %pip install' in source
-    assert Book(ROOT).repository in source
+    # A tag: what a branch holds changes, and a notebook that was published would stop working.
+    assert f'git+{Book(ROOT).repository}@v{saebook.__version__}"' in source
 
 
 # The conversion, on a book of one chapter

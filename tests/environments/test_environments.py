@@ -30,6 +30,8 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
+import saebook
+
 ROOT = Path(__file__).resolve().parents[2]
 CAP = 2 * 2**30  # what mybinder.org gives a session
 ALLOWED = 1.6e9  # leaves the rest to JupyterLab itself
@@ -86,7 +88,7 @@ def folder():
 
 @pytest.fixture(scope="module")
 def repository(folder):
-    """The working tree, copied into a repository with the one branch that the first cell names."""
+    """The working tree, copied into a repository with the tag that the first cell names."""
     copy = folder / "repository"
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
     files = subprocess.run(
@@ -100,11 +102,11 @@ def repository(folder):
         if (ROOT / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, copy / name)
-    branch = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["repository"]["branch"]
     for command in (
-        ["init", "--quiet", f"--initial-branch={branch}"],
+        ["init", "--quiet"],
         ["add", "--all"],
         ["commit", "--quiet", "--message=The working tree"],
+        ["tag", f"v{saebook.__version__}"],
     ):
         subprocess.run([*git, *command], cwd=copy, check=True)
     return copy
