@@ -1,4 +1,4 @@
-"""What comes from elsewhere is named exactly: the actions that the workflows use."""
+"""What comes from elsewhere is named exactly: actions of the workflows, packages on Binder."""
 
 import re
 from pathlib import Path
@@ -70,3 +70,21 @@ def test_what_is_cached_is_where_pip_keeps_its_downloads(path):
             if step.get("uses", "").startswith("actions/cache@"):
                 assert step["with"]["path"] == "${{ env.PIP_CACHE_DIR }}"
                 assert workflow["env"]["PIP_CACHE_DIR"].startswith("/root/")
+
+
+def test_binder_gets_the_versions_that_are_tested():
+    packages = yaml.safe_load((ROOT / "environment.yml").read_text("utf8"))["dependencies"]
+    by_conda = {name.split("=")[0] for name in packages if isinstance(name, str)}
+    assert by_conda == {"python", "pip", "ipykernel", "jupyterlab"}  # nothing that computes
+    (by_pip,) = (package["pip"] for package in packages if isinstance(package, dict))
+    assert "-c constraints.txt" in by_pip
+    pins = set(
+        re.findall(r"^([\w-]+)==", (ROOT / "constraints.txt").read_text("utf8"), re.MULTILINE)
+    )
+    wanted = {re.match(r"[\w-]+", line)[0] for line in by_pip if not line.startswith("-")}
+    project = re.search(
+        r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text("utf8"), re.S | re.M
+    )[1]
+    wanted |= {re.match(r"[\w-]+", name)[0] for name in re.findall(r'"(.*?)"', project)}
+    assert wanted
+    assert wanted <= pins
