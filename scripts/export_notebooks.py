@@ -51,6 +51,8 @@ def convert(book, page):
         if cell.cell_type == "markdown":
             cell.source = book.convert(cell.source, page)
             cell.metadata = nbformat.NotebookNode()
+        elif not cell.source.strip():
+            raise ValueError(f"{page}.md has a code cell with nothing in it.")
         if cell.source:
             cells.append(cell)
     seen = Counter()

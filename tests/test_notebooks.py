@@ -57,6 +57,23 @@ def test_outputs_are_text_without_paths_of_a_machine(notebook):
             assert not re.search(paths, str(output)), output
 
 
+def test_no_output_has_a_log_with_the_time_of_day(notebook):
+    log = r"^[IWEF]\d{4} \d\d:\d\d:\d\d|absl::InitializeLog|\d\d:\d\d:\d\d\.\d"
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            assert not re.search(log, output.get("text", ""), re.MULTILINE), output
+
+
+def test_what_nbval_does_not_compare_has_a_reason(notebook):
+    """``:varies:`` beside the tag, and a tag only where there is something to compare."""
+    for cell in notebook.cells:
+        ignored = "nbval-ignore-output" in cell.metadata.get("tags", [])
+        assert ignored == ("varies" in cell.metadata), cell.source
+        if ignored:
+            assert len(cell.metadata.varies.split()) >= 4, cell.source
+            assert cell.outputs or "only where" in cell.metadata.varies, cell.source
+
+
 def test_every_cell_was_run_and_has_an_id_of_its_own(notebook):
     ids = [cell.id for cell in notebook.cells]
     assert len(set(ids)) == len(ids)
@@ -196,6 +213,13 @@ def test_conversion(book, myst, plain):
 def test_what_cannot_be_converted_is_an_error(book, myst):
     with pytest.raises(ValueError, match=re.escape("book/one.md: ")):
         book.convert(myst, "book/one")
+
+
+def test_a_code_cell_with_nothing_in_it_is_an_error(book):
+    path = book.path("book/one")
+    path.write_text(CHAPTER + "\n```{code-cell} python\n:tags: [hide-cell]\n\n```\n")
+    with pytest.raises(ValueError, match=r"book/one\.md has a code cell with nothing in it"):
+        convert(book, "book/one")
 
 
 def test_ids_depend_on_the_cell_alone(book):
