@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install book book-force test lint format notebooks assignments slides pdf links experiments interop environments bundle bench constraints serve clean distclean
+.PHONY: help install book book-force test test-code test-notebooks lint format notebooks assignments slides pdf links experiments interop environments bundle bench constraints serve clean distclean
 
 PY    := .venv/bin/python
 ENV   := .venv/.installed
@@ -79,13 +79,18 @@ book-force: $(ENV) ## build the book from nothing, running every cell, as CI doe
 	@$(MAKE) --no-print-directory book
 
 # The tests of the site (tests/site) look at the book as last built, and are skipped with the reason
-# when there is none. nbval then runs each notebook and compares its outputs with the stored ones.
-# The notebooks run even if the tests fail.
+# when there is none. The notebooks run even if the tests fail.
 test: $(ENV) lint ## check the style, run all tests, run all notebooks and compare their outputs
-	$(PY) -m pytest tests -n 2 $(PYTEST_ARGS); tests=$$?; \
-	env $(ONE_THREAD) $(PY) -m pytest notebooks -n 2 --dist loadfile -p tests.nbval_drawings \
-	    --nbval --nbval-current-env --nbval-cell-timeout=900 --nbval-sanitize-with tests/nbval_sanitize.cfg || exit 1; \
+	@$(MAKE) --no-print-directory test-code; tests=$$?; \
+	$(MAKE) --no-print-directory test-notebooks || exit 1; \
 	if [ $$tests -ne 0 ]; then echo "The notebooks passed, but tests failed: see above."; exit 1; fi
+
+test-code: $(ENV) ## run all tests, without the notebooks
+	$(PY) -m pytest tests -n 2 $(PYTEST_ARGS)
+
+test-notebooks: $(ENV) ## run all notebooks and compare their outputs with the stored ones (nbval)
+	env $(ONE_THREAD) $(PY) -m pytest notebooks -n 2 --dist loadfile -p tests.nbval_drawings \
+	    --nbval --nbval-current-env --nbval-cell-timeout=900 --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 lint: $(ENV) ## check the style and the format of the code
 	@$(PY) -m ruff check .

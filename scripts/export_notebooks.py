@@ -18,15 +18,19 @@ import nbformat
 from nbclient import NotebookClient
 from plain_markdown import Book
 
+import saebook
+
 ROOT = Path(__file__).resolve().parent.parent
 
+# A tag and not a branch: what was published goes on working when the branch has moved on.
+TAG = f"v{saebook.__version__}"
 COLAB_CELL = """\
 # Written by scripts/export_notebooks.py from {page}.md: edit that file, not this notebook.
 # On Google Colab, install the book's package; elsewhere this cell does nothing.
 import sys
 
 if "google.colab" in sys.modules:
-    %pip install --quiet "saebook[chapters] @ git+{repository}@{branch}"
+    %pip install --quiet "saebook[chapters] @ git+{repository}@{tag}"
 """
 
 
@@ -41,12 +45,14 @@ def chapters_with_code(book):
 
 def convert(book, page):
     """The chapter as a notebook that has not been executed."""
-    first = COLAB_CELL.format(page=page, repository=book.repository, branch=book.branch)
+    first = COLAB_CELL.format(page=page, repository=book.repository, tag=TAG)
     cells = [nbformat.v4.new_code_cell(first.strip())]
     for cell in jupytext.read(book.path(page)).cells:
         if cell.cell_type == "markdown":
             cell.source = book.convert(cell.source, page)
             cell.metadata = nbformat.NotebookNode()
+        elif not cell.source.strip():
+            raise ValueError(f"{page}.md has a code cell with nothing in it.")
         if cell.source:
             cells.append(cell)
     seen = Counter()

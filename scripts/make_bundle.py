@@ -76,8 +76,9 @@ site.</p>
 
 
 def build_wheel(folder):
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder]
-    subprocess.run([*command, str(ROOT)], check=True)
+    """The package as a wheel, built by the hatchling that is installed; pip would download one."""
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--wheel-dir", folder, str(ROOT)], check=True)
     (wheel,) = Path(folder).glob("*.whl")
     return wheel
 

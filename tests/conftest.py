@@ -9,6 +9,13 @@ os.environ.setdefault("MPLBACKEND", "agg")
 from importlib import import_module
 
 import pytest
+from hypothesis import settings
+
+# Everyone gets the same examples at every run: a change is judged by what it changes, not by luck.
+# New ones are drawn every night, by .github/workflows/nightly.yml, with SAEBOOK_HYPOTHESIS=nightly.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("nightly", derandomize=False, print_blob=True)
+settings.load_profile(os.environ.get("SAEBOOK_HYPOTHESIS", "same"))
 
 FRAMEWORKS = ("pytorch", "tensorflow")
 

@@ -3,6 +3,7 @@
 import copy
 import doctest
 import pickle
+import re
 import subprocess
 import sys
 
@@ -214,10 +215,11 @@ def test_callbacks_see_every_epoch_and_can_stop(estimator, X):
     assert callback.seen == ["setup", "begin fit", *epoch, *epoch, "end fit", "teardown"]
 
 
-def test_progress_bar_of_scikit_learn(X):
+def test_progress_bar_of_scikit_learn(X, capsys):
     callback = pytest.importorskip("sklearn.callback", reason="came with scikit-learn 1.9")
     pytest.importorskip("rich", reason="scikit-learn's progress bar needs rich")
     SAETransformer(n_latents=4, epochs=3).set_callbacks(callback.ProgressBar()).fit(X)
+    assert re.search(r"SAETransformer - fit .*100%", capsys.readouterr().out)
 
 
 def test_the_examples_in_the_docstrings_run():

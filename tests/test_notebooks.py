@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import saebook
 from saebook.pages import results
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,6 +57,23 @@ def test_outputs_are_text_without_paths_of_a_machine(notebook):
             assert not re.search(paths, str(output)), output
 
 
+def test_no_output_has_a_log_with_the_time_of_day(notebook):
+    log = r"^[IWEF]\d{4} \d\d:\d\d:\d\d|absl::InitializeLog|\d\d:\d\d:\d\d\.\d"
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            assert not re.search(log, output.get("text", ""), re.MULTILINE), output
+
+
+def test_what_nbval_does_not_compare_has_a_reason(notebook):
+    """``:varies:`` beside the tag, and a tag only where there is something to compare."""
+    for cell in notebook.cells:
+        ignored = "nbval-ignore-output" in cell.metadata.get("tags", [])
+        assert ignored == ("varies" in cell.metadata), cell.source
+        if ignored:
+            assert len(cell.metadata.varies.split()) >= 4, cell.source
+            assert cell.outputs or "only where" in cell.metadata.varies, cell.source
+
+
 def test_every_cell_was_run_and_has_an_id_of_its_own(notebook):
     ids = [cell.id for cell in notebook.cells]
     assert len(set(ids)) == len(ids)
@@ -63,10 +81,11 @@ def test_every_cell_was_run_and_has_an_id_of_its_own(notebook):
     assert counts == list(range(1, len(counts) + 1))
 
 
-def test_the_first_cell_installs_the_package_on_colab_only(notebook):
+def test_the_first_cell_installs_this_version_on_colab_only(notebook):
     source = notebook.cells[0].source
     assert 'if "google.colab" in sys.modules:\n    %pip install' in source
-    assert Book(ROOT).repository in source
+    # A tag: what a branch holds changes, and a notebook that was published would stop working.
+    assert f'git+{Book(ROOT).repository}@v{saebook.__version__}"' in source
 
 
 # The conversion, on a book of one chapter
@@ -155,7 +174,7 @@ SITE = "https://owner.github.io/name/book"
         ("See [the web](https://example.org).", "See [the web](https://example.org)."),
         ("{cite:t}`doe2000some`", "[Doe and Roe (2000)](https://arxiv.org/abs/0001.00001)"),
         ("{cite}`many2001`", "([A et al., 2001](https://doi.org/10.1/x))"),
-        ("{class}`~saebook.config.KL`", "`KL`"),
+        ("{class}`~saebook.kinds.KL`", "`KL`"),
         ("```{note}\nTwo\nlines.\n```", "> **Note**\n>\n> Two\n> lines."),
         (":::{admonition} You will\n:class: tip\n- do\n:::", "> **You will**\n>\n> - do"),
         (
@@ -194,6 +213,13 @@ def test_conversion(book, myst, plain):
 def test_what_cannot_be_converted_is_an_error(book, myst):
     with pytest.raises(ValueError, match=re.escape("book/one.md: ")):
         book.convert(myst, "book/one")
+
+
+def test_a_code_cell_with_nothing_in_it_is_an_error(book):
+    path = book.path("book/one")
+    path.write_text(CHAPTER + "\n```{code-cell} python\n:tags: [hide-cell]\n\n```\n")
+    with pytest.raises(ValueError, match=r"book/one\.md has a code cell with nothing in it"):
+        convert(book, "book/one")
 
 
 def test_ids_depend_on_the_cell_alone(book):

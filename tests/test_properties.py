@@ -1,5 +1,8 @@
 """Properties that hold for all shapes, by hypothesis."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -37,6 +40,28 @@ def models(draw):
         draw(st.booleans()),
         draw(st.sampled_from([0.0, 0.1])),
     )
+
+
+def drawn():
+    """The examples of one run of a test."""
+    examples = []
+
+    @given(st.integers(0, 2**64))
+    def run(example):
+        examples.append(example)
+
+    run()
+    return examples
+
+
+def test_the_examples_are_the_same_at_every_run_except_at_night():
+    nightly = os.environ.get("SAEBOOK_HYPOTHESIS") == "nightly"
+    assert SETTINGS.derandomize == (not nightly)
+    assert (drawn() == drawn()) == (not nightly)
+    workflow = (Path(__file__).parents[1] / ".github" / "workflows" / "nightly.yml").read_text(
+        "utf8"
+    )
+    assert "SAEBOOK_HYPOTHESIS: nightly" in workflow
 
 
 @SETTINGS

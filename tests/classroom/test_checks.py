@@ -115,7 +115,8 @@ def test_variants_follow_the_student(monkeypatch):
     assert ann == draw(" Ann ", "theory")
     others = [draw("bob", "theory"), draw("ann", "training"), draw("ann", "theory", "2027")]
     assert len({ann, *others}) == 4
-    assert ann == pytest.approx(0.0, abs=1)
+    # A version that draws other numbers makes graded submissions wrong.
+    assert ann == pytest.approx(0.6373747814929153, rel=1e-12)
     # the grader knows where the submission came from, whatever the notebook says
     monkeypatch.setenv("SAEBOOK_STUDENT_ID", "ann")
     assert draw("bob", "theory") == ann

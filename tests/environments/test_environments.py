@@ -1,12 +1,19 @@
 """Notebooks, top to bottom, in a copy of Colab and in a copy of Binder.
 
 Installing the copies and running all notebooks takes an hour, so `make environments` asks for it:
-SAEBOOK_ENVIRONMENTS names the notebooks ("training"), or is "all". Colab's copy has the frameworks
-but not the package, which its notebooks' first cell installs, from this working tree. Binder's has
-what environment.yml lists, installed by pip, and 2 GB of memory: a memory cgroup kills a kernel
-that asks for more, and where none can be made (that needs root on Linux) RLIMIT_DATA refuses it to
-each process. What each notebook used at most is printed, and kept for the page "How this copy was
-built" in saebook/pages/results/environments.json.
+SAEBOOK_ENVIRONMENTS names the notebooks ("training"), or is "all".
+
+Binder's copy has what environment.yml lists, in the same versions as there: what computes is
+installed by pip with constraints.txt. (The newest JupyterLab and IPython kernel come from conda
+there and from pip here.) It has 2 GB of memory: a memory cgroup kills a kernel that asks for more,
+and where none can be made (that needs root on Linux) RLIMIT_DATA refuses it to each process. What
+each notebook used at most is printed, and kept for the page "How this copy was built" in
+saebook/pages/results/environments.json.
+
+Colab's copy has the frameworks but not the package, which its notebooks' first cell installs, from
+this working tree. It shows that this cell works and that nothing else is missing, but **not with
+Colab's versions**: those are Google's, they change from week to week, and no notebook can pin them
+without tearing down what is already loaded. Here they are those of constraints.txt.
 """
 
 import json
@@ -30,6 +37,8 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
+import saebook
+
 ROOT = Path(__file__).resolve().parents[2]
 CAP = 2 * 2**30  # what mybinder.org gives a session
 ALLOWED = 1.6e9  # leaves the rest to JupyterLab itself
@@ -42,39 +51,29 @@ pytestmark = pytest.mark.skipif(
     not WANTED, reason="takes long: `make environments`, or SAEBOOK_ENVIRONMENTS=training"
 )
 
-# What conda-forge calls differently from pip.
-PIP_NAMES = {
-    "matplotlib-base": "matplotlib",
-    "pytorch-cpu": "torch",
-    "tensorflow-cpu": "tensorflow-cpu"
-    if sys.platform == "linux" and os.uname().machine == "x86_64"
-    else "tensorflow",
-}
-
-
-def binder_requirements():
-    """What environment.yml asks of conda, in pip's words, and what it asks of pip."""
-    packages = yaml.safe_load((ROOT / "environment.yml").read_text("utf8"))["dependencies"]
-    by_pip = next(package["pip"] for package in packages if isinstance(package, dict))
-    by_conda = []
-    for package in packages:
-        if isinstance(package, str):
-            name, version = re.fullmatch(r"([\w-]+)(.*)", package).groups()
-            if name not in ("python", "pip"):
-                by_conda.append(PIP_NAMES.get(name, name) + version)
-    return by_conda, by_pip
-
 
 def pip(python, *arguments, cwd=ROOT):
-    constraints = ["-c", ROOT / "constraints.txt"] if arguments[0] == "install" else []
-    subprocess.run([python, "-m", "pip", "--quiet", *arguments, *constraints], check=True, cwd=cwd)
+    subprocess.run([python, "-m", "pip", "--quiet", *arguments], check=True, cwd=cwd)
 
 
-def make_environment(folder, requirements):
-    """A virtual environment with these packages in the versions of constraints.txt."""
+def make_environment(folder, repository):
+    """A virtual environment made from the repository's environment.yml, as conda would."""
+    packages = yaml.safe_load((repository / "environment.yml").read_text("utf8"))["dependencies"]
+    by_pip = next(package["pip"] for package in packages if isinstance(package, dict))
+    by_conda = [name for name in packages if isinstance(name, str)]
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    pip(folder / "bin" / "python", "install", *requirements)
-    return folder / "bin" / "python"
+    python = folder / "bin" / "python"
+    pip(
+        python,
+        "install",
+        *(name for name in by_conda if name.split("=")[0] not in ("python", "pip")),
+    )
+    # As conda does, in a file beside environment.yml. This machine's pip knows where packages are.
+    listed = repository / "condaenv.requirements.txt"
+    listed.write_text("\n".join(line for line in by_pip if "index-url" not in line), "utf8")
+    pip(python, "install", "--upgrade", "-r", listed.name, cwd=repository)
+    listed.unlink()
+    return python
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +85,7 @@ def folder():
 
 @pytest.fixture(scope="module")
 def repository(folder):
-    """The working tree, copied into a repository with the one branch that the first cell names."""
+    """The working tree, copied into a repository with the tag that the first cell names."""
     copy = folder / "repository"
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
     files = subprocess.run(
@@ -100,11 +99,11 @@ def repository(folder):
         if (ROOT / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, copy / name)
-    branch = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["repository"]["branch"]
     for command in (
-        ["init", "--quiet", f"--initial-branch={branch}"],
+        ["init", "--quiet"],
         ["add", "--all"],
         ["commit", "--quiet", "--message=The working tree"],
+        ["tag", f"v{saebook.__version__}"],
     ):
         subprocess.run([*git, *command], cwd=copy, check=True)
     return copy
@@ -112,17 +111,14 @@ def repository(folder):
 
 @pytest.fixture(scope="module")
 def binder(folder, repository):
-    by_conda, by_pip = binder_requirements()
-    python = make_environment(folder / "binder", by_conda)
-    pip(python, "install", *(word for line in by_pip for word in line.split()), cwd=repository)
-    return python
+    return make_environment(folder / "binder", repository)
 
 
 @pytest.fixture(scope="module")
-def colab_machine(folder):
+def colab_machine(folder, repository):
     """Frameworks and the usual packages; `google.colab` is loaded, as there."""
-    by_conda, _ = binder_requirements()
-    python = make_environment(folder / "colab", by_conda)
+    python = make_environment(folder / "colab", repository)
+    pip(python, "uninstall", "--yes", "saebook")
     (site,) = (folder / "colab" / "lib").glob("python*/site-packages")
     (site / "colab.pth").write_text(
         "import sys, types; sys.modules['google.colab'] = types.ModuleType('google.colab')\n"

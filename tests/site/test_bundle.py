@@ -14,10 +14,12 @@ from zipfile import ZipFile
 import nbformat
 import pytest
 
+import saebook
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from make_bundle import make_bundle  # noqa: E402
+from make_bundle import build_wheel, make_bundle  # noqa: E402
 
 ISOLATED = ["unshare", "--map-root-user", "--net"]
 
@@ -30,6 +32,17 @@ def bundle(site, tmp_path_factory):
         file.extractall(folder)
     (unpacked,) = (path for path in folder.iterdir() if path.is_dir())
     return unpacked
+
+
+def test_the_wheel_is_built_without_a_network(tmp_path, monkeypatch):
+    # No index at all, and none of the places that this machine's pip is told to look in.
+    for name, value in (
+        ("PIP_NO_INDEX", "1"),
+        ("PIP_FIND_LINKS", ""),
+        ("PIP_CONFIG_FILE", os.devnull),
+    ):
+        monkeypatch.setenv(name, value)
+    assert build_wheel(tmp_path).name.startswith(f"saebook-{saebook.__version__}-")
 
 
 def test_the_bundle_has_all_its_parts(bundle):
