@@ -140,7 +140,8 @@ interop: .venv-peers/.installed ## hold saebook.interop to SAELens and dictionar
 	@touch $@
 
 environments: $(ENV) ## run all notebooks in copies of Colab and Binder, an hour (NOTEBOOKS="training ..." for some)
-	env SAEBOOK_ENVIRONMENTS="$(or $(NOTEBOOKS),all)" $(PY) -m pytest tests/environments tests/site/test_bundle.py $(PYTEST_ARGS)
+	env SAEBOOK_ENVIRONMENTS="$(or $(NOTEBOOKS),all)" \
+	    SAEBOOK_MEASURED=$(CURDIR)/saebook/pages/results/environments.json $(PY) -m pytest tests/environments tests/site/test_bundle.py $(PYTEST_ARGS)
 
 bundle: $(ENV) ## put site, notebooks and package into one zip for a place without a network; builds the book if there is none
 	@test -f $(SITE) || $(MAKE) --no-print-directory book

@@ -7,8 +7,8 @@ Binder's copy has what environment.yml lists, in the same versions as there: wha
 installed by pip with constraints.txt. (The newest JupyterLab and IPython kernel come from conda
 there and from pip here.) It has 2 GB of memory: a memory cgroup kills a kernel that asks for more,
 and where none can be made (that needs root on Linux) RLIMIT_DATA refuses it to each process. What
-each notebook used at most is printed, and kept for the page "How this copy was built" in
-saebook/pages/results/environments.json.
+each notebook used at most is printed, and kept in the file that SAEBOOK_MEASURED names: for
+`make environments` the one that the page "How this copy was built" reads.
 
 Colab's copy has the frameworks but not the package, which its notebooks' first cell installs, from
 this working tree. It shows that this cell works and that nothing else is missing, but **not with
@@ -43,7 +43,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CAP = 2 * 2**30  # what mybinder.org gives a session
 ALLOWED = 1.6e9  # leaves the rest to JupyterLab itself
 WANTED = os.environ.get("SAEBOOK_ENVIRONMENTS", "").split()
-MEASURED = ROOT / "saebook" / "pages" / "results" / "environments.json"
+MEASURED = Path(os.environ.get("SAEBOOK_MEASURED", ROOT / "_build" / "environments.json"))
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = [path for path in ALL if {"all", path.stem} & {*WANTED}]
 
@@ -240,6 +240,7 @@ def keep(name, peak):
     }
     there = {path.stem for path in ALL}
     measured = {name: figures for name, figures in sorted(measured.items()) if name in there}
+    MEASURED.parent.mkdir(exist_ok=True)
     partial = MEASURED.with_suffix(".partial")
     partial.write_text(json.dumps(measured, indent=1) + "\n", "utf8")
     os.replace(partial, MEASURED)
