@@ -33,7 +33,7 @@ NAMES: dict[str, dict[str, str]] = {
         "noise_generator": "saebook.start",
     },
     "saebook.config": dict.fromkeys(
-        ("KL", "L1", "TopK", "BatchTopK", "JumpReLU", "Gated", "AuxK", "Sparsity"), "saebook.kinds"
+        ("KL", "L1", "TopK", "BatchTopK", "JumpReLU", "Gated", "AuxK"), "saebook.kinds"
     ),
     "saebook.data": {"results": "saebook.pages"},
     "saebook.plots": {"show": "saebook.pages", "table": "saebook.pages"},

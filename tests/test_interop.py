@@ -28,7 +28,7 @@ from saebook import (
     metrics,
     reference,
 )
-from saebook.kinds import Sparsity
+from saebook.kinds import KINDS, Sparsity
 from saebook.start import init_params
 
 CONFIGS = [
@@ -242,7 +242,8 @@ class Custom(Sparsity):
         ({"output": "sigmoid", "sparsity": TopK(2)}, "output must be 'linear' .*'sigmoid'"),
     ],
 )
-def test_what_a_layout_cannot_express_is_refused(write, fields, message, tmp_path):
+def test_what_a_layout_cannot_express_is_refused(write, fields, message, tmp_path, monkeypatch):
+    monkeypatch.setitem(KINDS, Custom, ())
     config = SAEConfig(6, 8, **{"activation": "relu", "output": "linear", **fields})
     with pytest.raises(ValueError, match=message) as error:
         write(config, init_params(config), tmp_path)
