@@ -69,7 +69,9 @@ def _self_test(name: str) -> float:
     """The worst relative difference from the reference in some seconds of the parity ledger."""
     training = dataclasses.replace(parity.TRAINING, epochs=25)
     kinds = [None, *(examples[0] for examples in KINDS.values())]
-    configs = [parity.config_of(parity.activations_of(kind)[0], sparsity=kind) for kind in kinds]
+    configs = [
+        parity.config_of(parity.activations_of(kind)[0], "linear", sparsity=kind) for kind in kinds
+    ]
     found = [parity.compare(name, config, "float64", training).values() for config in configs]
     return float(np.max([list(values) for values in found]))
 
