@@ -20,12 +20,13 @@ from saebook import (
     TopK,
     TrainConfig,
     doctor,
-    files,
     reference,
+    samples,
     weights,
 )
 from saebook._types import Array, StrPath
 from saebook.corruption import GaussianNoise
+from saebook.files import replace_file
 from saebook.metrics import reconstruction_error
 
 DATA = click.argument("data", type=click.Path(exists=True))
@@ -106,7 +107,7 @@ def train(
     Interrupted, the same command goes on where it was: until training is over its state is in a
     file beside OUT.
     """
-    x = files.read_samples(data, options["key"])
+    x = samples.read_samples(data, options["key"])
     sparsity = {
         "topk": lambda: TopK(k),
         "batchtopk": lambda: BatchTopK(k),
@@ -150,7 +151,8 @@ def train(
 @KEY
 def encode(model: str, data: str, out: str, key: str | None) -> None:
     """Write the codes of DATA, (n_samples, n_latents)."""
-    _write_array(out, np.concatenate([z for z, _, _ in _run(model, files.read_samples(data, key))]))
+    x = samples.read_samples(data, key)
+    _write_array(out, np.concatenate([z for z, _, _ in _run(model, x)]))
 
 
 @main.command()
@@ -161,14 +163,14 @@ def encode(model: str, data: str, out: str, key: str | None) -> None:
 def denoise(model: str, data: str, out: str, key: str | None) -> None:
     """Write DATA as the model rebuilds it, by a model trained with --noise or any other."""
     if Path(data).is_dir() and not out.endswith(".npy"):
-        x, shape, names = files.read_images(data)
+        x, shape, names = samples.read_images(data)
         if Path(out).exists():
             raise click.UsageError(f"out must be a folder that is not there yet, got {out}.")
         rebuilt = np.concatenate([x_hat for _, x_hat, _ in _run(model, x)])
-        files.write_images(out, rebuilt, shape, names)
+        samples.write_images(out, rebuilt, shape, names)
         click.echo(f"{out}: {len(rebuilt)} images")
         return
-    x = files.read_samples(data, key)
+    x = samples.read_samples(data, key)
     _write_array(out, np.concatenate([x_hat for _, x_hat, _ in _run(model, x)]))
 
 
@@ -190,7 +192,7 @@ def detect(
         raise click.UsageError(f"false-alarms must be between 0 and 1, got {false_alarms}.")
     scores = {}
     for name, path in (("clean", clean), ("data", data)):
-        parts = _run(model, files.read_samples(path, key))
+        parts = _run(model, samples.read_samples(path, key))
         scores[name] = np.concatenate([error for _, _, error in parts])
     threshold = float(np.quantile(scores["clean"], 1 - false_alarms))
     found = scores["data"] > threshold
@@ -200,7 +202,7 @@ def detect(
         table.writerow(["sample", "score", "anomalous"])
         for index, score in enumerate(scores["data"]):
             table.writerow([index, f"{score:.6g}", int(score > threshold)])
-        weights.replace_file(out, text.getvalue().encode())
+        replace_file(out, text.getvalue().encode())
     for index in np.flatnonzero(found).tolist():
         click.echo(f"{index}\t{scores['data'][index]:.6g}")
     click.echo(f"{found.sum()} of {len(found)} samples above {threshold:.6g}", err=True)
@@ -220,7 +222,7 @@ def _run(path: StrPath, x: Array, batch_size: int = 4096) -> Iterator[tuple[Arra
 def _write_array(path: StrPath, x: Array) -> None:
     content = io.BytesIO()
     np.save(content, x, allow_pickle=False)
-    weights.replace_file(path, content.getvalue())
+    replace_file(path, content.getvalue())
     click.echo(f"{path}: {x.shape[0]} x {x.shape[1]}")
 
 

@@ -27,9 +27,9 @@ from saebook.config import (
     TopK,
     refuse_unless,
 )
+from saebook.files import replace_file
 from saebook.modern import check_threshold
 from saebook.reference import dictionary
-from saebook.weights import replace_file
 
 SAELENS_VERSION = "6.54.12"  # whose layout this is
 

@@ -6,7 +6,6 @@ and everything in it is checked before a model is made of it.
 
 import dataclasses
 import json
-import os
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +17,7 @@ from safetensors.numpy import save as to_bytes
 from saebook._types import Array, Model, Params, StrPath
 from saebook.checks import check_params
 from saebook.config import AuxK, SAEConfig, Sparsity
+from saebook.files import replace_file
 from saebook.reference import parameter_shapes
 
 VERSION = 2
@@ -223,24 +223,3 @@ def _fields(wanted: Sequence[str], settings: Any, name: str) -> dict[str, Any]:
     if found != sorted(wanted):
         raise ValueError(f"{name} must have the fields {', '.join(wanted)}, got {found!r}.")
     return dict(settings)
-
-
-def replace_file(path: StrPath, content: bytes) -> None:
-    """Write bytes to a file beside the one named, then put it in its place.
-
-    Killed at any moment, this leaves the old file or the new one, whole. What a killed process
-    leaves half written has the name of the file with ``.partial`` behind it.
-    """
-    path = Path(path)
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OSError(
-            error.errno, f"{path} could not be written ({error.strerror}); what was there stays"
-        ) from error

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from saebook import files
+from saebook import samples
 
 X = np.random.default_rng(0).random((5, 4, 3)).astype(np.float32)
 
 
 def test_npy_is_flattened_and_mapped(tmp_path):
     np.save(tmp_path / "x.npy", X)
-    found = files.read_samples(tmp_path / "x.npy")
+    found = samples.read_samples(tmp_path / "x.npy")
     assert isinstance(found, np.memmap)
     np.testing.assert_array_equal(found, X.reshape(5, 12))
 
@@ -26,18 +26,18 @@ def test_npy_is_flattened_and_mapped(tmp_path):
 def test_numbers_that_are_not_float32(tmp_path, dtype):
     x = (255 * X).astype(dtype) if dtype == np.uint8 else X.astype(dtype)
     np.savez(tmp_path / "x.npz", x)
-    found = files.read_samples(tmp_path / "x.npz")
+    found = samples.read_samples(tmp_path / "x.npz")
     assert found.dtype == (np.float64 if dtype == np.float64 else np.float32)
     np.testing.assert_allclose(found, X.reshape(5, 12), atol=1 / 255)
 
 
 def test_one_of_several_arrays(tmp_path):
     np.savez(tmp_path / "x.npz", train=X, test=X[:2])
-    assert files.read_samples(tmp_path / "x.npz", "test").shape == (2, 12)
+    assert samples.read_samples(tmp_path / "x.npz", "test").shape == (2, 12)
     with pytest.raises(ValueError, match="key must be one of train, test, got None"):
-        files.read_samples(tmp_path / "x.npz")
+        samples.read_samples(tmp_path / "x.npz")
     with pytest.raises(ValueError, match="key must be one of train, test, got 'val'"):
-        files.read_samples(tmp_path / "x.npz", "val")
+        samples.read_samples(tmp_path / "x.npz", "val")
 
 
 def test_images_there_and_back(tmp_path):
@@ -46,11 +46,11 @@ def test_images_there_and_back(tmp_path):
     for number, image in enumerate(pixels):
         Image.fromarray(image).convert("RGB").save(tmp_path / "in" / f"{number}.png")
     (tmp_path / "in" / "notes.txt").write_text("not an image")
-    x, shape, names = files.read_images(tmp_path / "in")
+    x, shape, names = samples.read_images(tmp_path / "in")
     assert (shape, names[0]) == ((4, 3), "0.png")
     np.testing.assert_array_equal(np.rint(255 * x), pixels.reshape(5, 12))
-    files.write_images(tmp_path / "out", x, shape, names)
-    np.testing.assert_array_equal(files.read_samples(tmp_path / "out"), x)
+    samples.write_images(tmp_path / "out", x, shape, names)
+    np.testing.assert_array_equal(samples.read_samples(tmp_path / "out"), x)
 
 
 def npy(array, **options):
@@ -91,22 +91,22 @@ HUGE = npy(X).replace(b"(5, 4, 3), }" + b" " * 6, b"(9999999, 99), }")
 def test_wrong_files_are_refused(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message) as error:
-        files.read_samples(tmp_path / name)
+        samples.read_samples(tmp_path / name)
     assert "\n" not in str(error.value)
 
 
 def test_wrong_folders_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"must hold images .*got none"):
-        files.read_samples(tmp_path)
+        samples.read_samples(tmp_path)
     (tmp_path / "a.png").write_bytes(b"not an image")
     with pytest.raises(ValueError, match=r"a\.png must be an image"):
-        files.read_samples(tmp_path)
+        samples.read_samples(tmp_path)
     Image.new("L", (4, 4)).save(tmp_path / "a.png")
     Image.new("L", (4, 5)).save(tmp_path / "b.png")
     with pytest.raises(ValueError, match=r"one size, got a\.png with \(4, 4\) and b\.png with \(5"):
-        files.read_samples(tmp_path)
+        samples.read_samples(tmp_path)
     with pytest.raises(FileNotFoundError):
-        files.read_samples(tmp_path / "none.npy")
+        samples.read_samples(tmp_path / "none.npy")
 
 
 @settings(max_examples=400, deadline=None)
@@ -126,7 +126,7 @@ def test_whatever_bytes_are_changed_the_reader_reads_or_refuses(
     path = tmp_path_factory.getbasetemp() / f"fuzzed.{kind}"
     path.write_bytes(content)
     try:
-        found = files.read_samples(path)
+        found = samples.read_samples(path)
     except ValueError as error:
         assert "must" in str(error)  # noqa: PT017
     else:
