@@ -1,9 +1,38 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, to places looked at before the work is done."""
 
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 from saebook._types import StrPath
+
+
+def check_writable(path: StrPath) -> None:
+    """Raise OSError, in one sentence, where `replace_file` could not write.
+
+    To be called before the work whose result goes there. A file that is there may be replaced; a
+    folder or a device may not.
+    """
+    path, partial = Path(path), _partial(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"{path} must lie in a folder that is there, got {path.parent}, which is not one."
+        )
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(partial)  # a name may be too long
+        kinds = [place for place in (path, partial) if place.exists() and not place.is_file()]
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass  # asked of the system, since permissions alone do not say it
+    except OSError as error:
+        raise type(error)(
+            f"{path} must be a place that can be written to, got one that cannot: {error.strerror}."
+        ) from None
+    if kinds:
+        raise IsADirectoryError(
+            f"{path} must be a file, got {kinds[0]}, which is a folder or a device."
+        )
 
 
 def replace_file(path: StrPath, content: bytes) -> None:
@@ -12,8 +41,7 @@ def replace_file(path: StrPath, content: bytes) -> None:
     Killed at any moment, this leaves the old file or the new one, whole. What a killed process
     leaves half written has the name of the file with ``.partial`` behind it.
     """
-    path = Path(path)
-    partial = path.with_name(f"{path.name}.partial")
+    path, partial = Path(path), _partial(path)
     try:
         with partial.open("wb") as file:
             file.write(content)
@@ -25,3 +53,7 @@ def replace_file(path: StrPath, content: bytes) -> None:
         raise OSError(
             error.errno, f"{path} could not be written ({error.strerror}); what was there stays"
         ) from error
+
+
+def _partial(path: StrPath) -> Path:
+    return Path(f"{Path(path)}.partial")

@@ -6,18 +6,20 @@ and everything in it is checked before a model is made of it.
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from saebook._types import Array, Model, Params, StrPath
 from saebook.checks import check_params
 from saebook.config import AuxK, SAEConfig, Sparsity
-from saebook.files import replace_file
+from saebook.files import check_writable, replace_file
 from saebook.reference import parameter_shapes
 
 VERSION = 2
@@ -25,7 +27,7 @@ BACKENDS = ("pytorch", "tensorflow")
 DTYPES = {"F32": "float32", "F64": "float64"}
 
 
-def save(model: Model, path: StrPath) -> None:
+def save(model: Model, path: StrPath, image_shape: Sequence[int] | None = None) -> None:
     """Write a model of either framework to a file, all of it or nothing.
 
     Parameters
@@ -34,13 +36,17 @@ def save(model: Model, path: StrPath) -> None:
     path : str or path-like
         The file to write, by habit ``name.safetensors``. What was there before is replaced only by
         a whole new file.
+    image_shape : (int, int), optional
+        Height and width, where the samples are images: kept for `read_image_shape`.
 
     Raises
     ------
+    ValueError
+        If the description or the parameters are such as `read` would refuse.
     OSError
         If the file cannot be written, for example on a full disk. What was there stays.
     """
-    write(path, model.config, model.to_numpy())
+    write(path, model.config, model.to_numpy(), image_shape=image_shape)
 
 
 def load(path: StrPath, backend: str, device: str = "auto") -> Any:
@@ -102,42 +108,100 @@ def read(path: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
     return config, params
 
 
+def read_image_shape(path: StrPath) -> tuple[int, int] | None:
+    """Height and width of the images that the model in a file was trained on, None if not known.
+
+    Raises ValueError and OSError as `read` does.
+    """
+    with _opened(path) as file:
+        return _header(Path(path), file)[2]
+
+
 def write(
-    path: StrPath, config: SAEConfig, params: Params, extra: Params | None = None, notes: Any = None
+    path: StrPath,
+    config: SAEConfig,
+    params: Params,
+    extra: Params | None = None,
+    notes: Any = None,
+    image_shape: Sequence[int] | None = None,
 ) -> None:
-    """Write parameters, further tensors and notes (a value for JSON) to a file, atomically."""
+    """Write parameters, further tensors and notes (a value for JSON) to a file, atomically.
+
+    What `read_all` would refuse is refused here, before anything is written.
+    """
+    check_writable(path)
     header = {"version": VERSION, "config": config_to_dict(config), "training": notes}
+    if image_shape is not None:
+        header["image_shape"] = list(_checked_shape(config, list(image_shape)))
+    params = check_params(config, params)
+    dtypes = {name: str(value.dtype) for name, value in params.items()}
+    if len(set(dtypes.values())) > 1 or not set(dtypes.values()) <= set(DTYPES.values()):
+        raise ValueError(f"params must be all of float32 or all of float64, got {dtypes}.")
+    extra = extra or {}
+    if extra and (notes is None or not all(name.startswith("adam.") for name in extra)):
+        raise ValueError(
+            f"extra must have notes and names that begin with 'adam.', got {', '.join(extra)} "
+            f"and notes {notes!r}."
+        )
+    # The library writes memory as it lies, whatever the strides say.
+    tensors = {name: np.asarray(value, order="C") for name, value in {**params, **extra}.items()}
     # One entry, because the library writes several in an order that changes from run to run.
-    replace_file(path, to_bytes({**params, **(extra or {})}, {"saebook": json.dumps(header)}))
+    replace_file(path, to_bytes(tensors, {"saebook": json.dumps(header)}))
 
 
 def read_all(path: StrPath) -> tuple[SAEConfig, dict[str, Array], dict[str, Array], Any]:
     """What `write` wrote: description, parameters, further tensors, notes (or None)."""
-    path = Path(path)
-    with path.open("rb"):
+    with _opened(path) as file:
+        return _read_open(Path(path), file)
+
+
+@contextmanager
+def _opened(path: StrPath) -> Iterator[Any]:
+    with Path(path).open("rb"):
         pass  # a missing or forbidden file gets the system's own clear error
     try:
-        with safe_open(path, framework="numpy") as file:
-            return _read_open(path, file)
+        with safe_open(Path(path), framework="numpy") as file:
+            yield file
     except SafetensorError as error:
         raise ValueError(
             f"{path} must be a whole safetensors file, got one that cannot be read: {error}."
         ) from None
 
 
-def _read_open(path: Path, file: Any) -> tuple[SAEConfig, dict[str, Array], dict[str, Array], Any]:
+def _header(path: Path, file: Any) -> tuple[SAEConfig, Any, tuple[int, int] | None]:
+    """Description, notes and shape of images."""
     header = (file.metadata() or {}).get("saebook")
     if header is None:
         raise ValueError(f"{path} must be a file of saebook, got one without its header.")
     try:
-        header = _fields(("version", "config", "training"), json.loads(header), "header")
+        header = json.loads(header)
+        wanted = ("version", "config", "training")
+        optional = ("image_shape",) if isinstance(header, dict) and "image_shape" in header else ()
+        header = _fields(wanted + optional, header, "header")
         if header["version"] == 1:
             header["config"] = _since_version_1(header["config"])
         elif header["version"] != VERSION:
             raise ValueError(f"version must be 1 or {VERSION}, got {header['version']!r}")
-        config, notes = config_from_dict(header["config"]), header["training"]
+        config = config_from_dict(header["config"])
+        shape = _checked_shape(config, header["image_shape"]) if optional else None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must describe a model that is allowed, got: {error}") from None
+    return config, header["training"], shape
+
+
+def _checked_shape(config: SAEConfig, shape: Any) -> tuple[int, int]:
+    """Height and width, or ValueError."""
+    sound = isinstance(shape, list) and len(shape) == 2 and all(type(n) is int for n in shape)
+    if not sound or min(shape) < 1 or shape[0] * shape[1] != config.n_features:
+        raise ValueError(
+            "image_shape must be two positive integers whose product is n_features, "
+            f"{config.n_features}, got {shape!r}."
+        )
+    return shape[0], shape[1]
+
+
+def _read_open(path: Path, file: Any) -> tuple[SAEConfig, dict[str, Array], dict[str, Array], Any]:
+    config, notes, _ = _header(path, file)
     names = set(file.keys())
     # First of all: to know the shapes of a kind's own parameters costs memory for every latent.
     size = (config.n_features, config.n_latents)
@@ -171,11 +235,25 @@ def _read_open(path: Path, file: Any) -> tuple[SAEConfig, dict[str, Array], dict
 
 
 def config_to_dict(config: SAEConfig) -> dict[str, Any]:
-    """A description as a dict for JSON; the kind of sparsity is named by its class."""
+    """A description as a dict for JSON; the kind of sparsity is named by its class.
+
+    Raises
+    ------
+    ValueError
+        If another description than this would be read again, as where the kind is a subclass of
+        one of the kinds.
+    """
     settings = dataclasses.asdict(config)
     settings["groups"] = config.groups and list(config.groups)  # JSON has no tuples
     if config.sparsity is not None:
         settings["sparsity"] = {"kind": type(config.sparsity).__name__, **settings["sparsity"]}
+    try:
+        settings = json.loads(json.dumps(settings, default=lambda number: number.item()))
+        found: Any = config_from_dict(settings)
+    except (AttributeError, TypeError, ValueError) as error:
+        found = error
+    if found != config:
+        raise ValueError(f"config must be such as a file can hold, got {config}, read as: {found}")
     return settings
 
 
