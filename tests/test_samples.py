@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import struct
 import zipfile
 
 import numpy as np
@@ -91,6 +92,16 @@ def test_white_is_zero_where_the_file_says_so(tmp_path):
     stored = (RAMP * 65535).round().astype(np.uint16)
     white_is_zero = one(tmp_path, Image.fromarray(stored), "a.tif", tiffinfo={262: 0})
     np.testing.assert_allclose(white_is_zero[0], 1 - stored / 65535, atol=1e-6)
+
+
+def test_twelve_bits_are_scaled_by_their_own_range(tmp_path):
+    tags = {256: 2, 257: 1, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: 1, 279: 3}
+    entries = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags.items())
+    packed = bytes([0xFF, 0xF8, 0x00])  # 4095 and 2048
+    content = b"II*\0" + struct.pack("<I", 12) + packed + b"\0" + struct.pack("<H", len(tags))
+    (tmp_path / "a.tif").write_bytes(content + entries + bytes(4))
+    found = samples.read_images(tmp_path)[0]
+    np.testing.assert_allclose(found, [[1, 2048 / 4095]], atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -375,7 +375,7 @@ def test_what_would_be_read_as_another_model_is_refused(path):
         lambda: SAEConfig(6, 4, sparsity=SteeperKL()),
         lambda: SAEConfig(6, 4, "relu", "linear", sparsity=TopK(2, OtherAux(1))),
     ):
-        with pytest.raises(ValueError, match="SteeperKL|OtherAux"):
+        with pytest.raises(ValueError, match=r"SteeperKL|OtherAux"):
             weights.write(path, make(), params())
         assert not path.exists()
     config = SAEConfig(np.int64(6), np.int64(4), weight_decay=np.float32(0.1))
