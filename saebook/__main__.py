@@ -195,13 +195,7 @@ def denoise(model: str, data: str, out: str, key: str | None, overwrite: bool) -
 @KEY
 @OVERWRITE
 def detect(
-    model: str,
-    data: str,
-    clean: str,
-    false_alarms: float,
-    out: str | None,
-    key: str | None,
-    overwrite: bool,
+    model: str, data: str, clean: str, false_alarms: float, out: str | None, **options: Any
 ) -> None:
     """Name the samples of DATA that the model rebuilds worse than nearly all CLEAN data.
 
@@ -210,8 +204,8 @@ def detect(
     if not 0 < false_alarms < 1:
         raise click.UsageError(f"false-alarms must be between 0 and 1, got {false_alarms}.")
     if out:
-        _check_out(out, (".csv",), overwrite)
-    read = {path: _read(model, path, key) for path in (clean, data)}
+        _check_out(out, (".csv",), options["overwrite"])
+    read = {path: _read(model, path, options["key"]) for path in (clean, data)}
     scores = {
         path: np.concatenate([error for _, _, error in _run(model, path, x)])
         for path, (x, _, _) in read.items()
@@ -219,7 +213,7 @@ def detect(
     names = read[data][2] or range(len(scores[data]))
     threshold = float(np.quantile(scores[clean], 1 - false_alarms))
     found = scores[data] > threshold
-    rows = [(name, f"{score:.6g}") for name, score in zip(names, scores[data], strict=True)]
+    rows = [[name, f"{score:.6g}"] for name, score in zip(names, scores[data], strict=True)]
     if out:
         text = io.StringIO(newline="")
         table = csv.writer(text, lineterminator="\n")
@@ -241,8 +235,7 @@ def _check_out(out: str, endings: Sequence[str], overwrite: bool) -> str:
         raise click.UsageError(f"out must end in {allowed}, got {out}.")
     if os.path.lexists(out) and not overwrite:
         raise click.UsageError(
-            f"out must be a name that is free, got {out}, which is there; --overwrite replaces a "
-            "file."
+            f"out must be a free name, got {out}, which is there; --overwrite replaces a file."
         )
     check_writable(out)
     return ending

@@ -16,9 +16,7 @@ def check_writable(path: StrPath) -> None:
     """
     path, partial = Path(path), _partial(path)
     if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"{path} must lie in a folder that is there, got {path.parent}, which is not one."
-        )
+        raise FileNotFoundError(f"{path} must lie in a folder that is there, got {path.parent}.")
     try:
         with contextlib.suppress(FileNotFoundError):
             os.lstat(partial)  # a name may be too long
@@ -26,13 +24,9 @@ def check_writable(path: StrPath) -> None:
         with tempfile.TemporaryFile(dir=path.parent):
             pass  # asked of the system, since permissions alone do not say it
     except OSError as error:
-        raise type(error)(
-            f"{path} must be a place that can be written to, got one that cannot: {error.strerror}."
-        ) from None
+        raise type(error)(f"{path} must be writable, got: {error.strerror}.") from None
     if kinds:
-        raise IsADirectoryError(
-            f"{path} must be a file, got {kinds[0]}, which is a folder or a device."
-        )
+        raise IsADirectoryError(f"{path} must be a file, got {kinds[0]}, a folder or a device.")
 
 
 def replace_file(path: StrPath, content: bytes) -> None:

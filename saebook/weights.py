@@ -113,8 +113,8 @@ def read_image_shape(path: StrPath) -> tuple[int, int] | None:
 
     Raises ValueError and OSError as `read` does.
     """
-    with _opened(path) as file:
-        return _header(Path(path), file)[2]
+    with _opened(path) as (_, _, _, shape):
+        return shape
 
 
 def write(
@@ -139,10 +139,7 @@ def write(
         raise ValueError(f"params must be all of float32 or all of float64, got {dtypes}.")
     extra = extra or {}
     if extra and (notes is None or not all(name.startswith("adam.") for name in extra)):
-        raise ValueError(
-            f"extra must have notes and names that begin with 'adam.', got {', '.join(extra)} "
-            f"and notes {notes!r}."
-        )
+        raise ValueError(f"extra must have notes and be called adam.*, got {[*extra]}, {notes}.")
     # The library writes memory as it lies, whatever the strides say.
     tensors = {name: np.asarray(value, order="C") for name, value in {**params, **extra}.items()}
     # One entry, because the library writes several in an order that changes from run to run.
@@ -151,30 +148,58 @@ def write(
 
 def read_all(path: StrPath) -> tuple[SAEConfig, dict[str, Array], dict[str, Array], Any]:
     """What `write` wrote: description, parameters, further tensors, notes (or None)."""
-    with _opened(path) as file:
-        return _read_open(Path(path), file)
+    with _opened(path) as (file, config, notes, _):
+        names = set(file.keys())
+        # First of all: to know the shapes of a kind's own parameters costs memory for every latent.
+        size = (config.n_features, config.n_latents)
+        found = tuple(file.get_slice("W_enc").get_shape()) if "W_enc" in names else "no W_enc"
+        if found != size:
+            raise ValueError(f"{path} must hold W_enc in shape {size}, got {found}.")
+        shapes = parameter_shapes(config)
+        extra = {name for name in names if name.startswith("adam.")} if notes is not None else set()
+        if names - extra != set(shapes):
+            raise ValueError(
+                f"{path} must hold the tensors {', '.join(shapes)}, got {', '.join(sorted(names))}."
+            )
+        dtypes = set()
+        for name, shape in shapes.items():  # before anything of that size is read
+            entry = file.get_slice(name)
+            dtypes.add(entry.get_dtype())
+            if tuple(entry.get_shape()) != shape:
+                raise ValueError(
+                    f"{path} must hold {name} in shape {shape}, got {tuple(entry.get_shape())}."
+                )
+        if len(dtypes) > 1 or not dtypes <= set(DTYPES):
+            raise ValueError(
+                f"{path} must hold tensors of one type, F32 or F64, got {sorted(dtypes)}."
+            )
+        params = {name: file.get_tensor(name) for name in shapes}
+        try:
+            params = check_params(config, params)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        return config, params, {name: file.get_tensor(name) for name in sorted(extra)}, notes
 
 
 @contextmanager
-def _opened(path: StrPath) -> Iterator[Any]:
+def _opened(path: StrPath) -> Iterator[tuple[Any, SAEConfig, Any, tuple[int, int] | None]]:
+    """The file, and what its header says: description, notes, shape of images."""
     with Path(path).open("rb"):
         pass  # a missing or forbidden file gets the system's own clear error
     try:
         with safe_open(Path(path), framework="numpy") as file:
-            yield file
+            yield file, *_header(path, (file.metadata() or {}).get("saebook"))
     except SafetensorError as error:
         raise ValueError(
             f"{path} must be a whole safetensors file, got one that cannot be read: {error}."
         ) from None
 
 
-def _header(path: Path, file: Any) -> tuple[SAEConfig, Any, tuple[int, int] | None]:
-    """Description, notes and shape of images."""
-    header = (file.metadata() or {}).get("saebook")
-    if header is None:
+def _header(path: StrPath, text: str | None) -> tuple[SAEConfig, Any, tuple[int, int] | None]:
+    if text is None:
         raise ValueError(f"{path} must be a file of saebook, got one without its header.")
     try:
-        header = json.loads(header)
+        header = json.loads(text)
         wanted = ("version", "config", "training")
         optional = ("image_shape",) if isinstance(header, dict) and "image_shape" in header else ()
         header = _fields(wanted + optional, header, "header")
@@ -198,40 +223,6 @@ def _checked_shape(config: SAEConfig, shape: Any) -> tuple[int, int]:
             f"{config.n_features}, got {shape!r}."
         )
     return shape[0], shape[1]
-
-
-def _read_open(path: Path, file: Any) -> tuple[SAEConfig, dict[str, Array], dict[str, Array], Any]:
-    config, notes, _ = _header(path, file)
-    names = set(file.keys())
-    # First of all: to know the shapes of a kind's own parameters costs memory for every latent.
-    size = (config.n_features, config.n_latents)
-    found = tuple(file.get_slice("W_enc").get_shape()) if "W_enc" in names else "no W_enc"
-    if found != size:
-        raise ValueError(f"{path} must hold W_enc in shape {size}, got {found}.")
-    shapes = parameter_shapes(config)
-    extra = {name for name in names if name.startswith("adam.")} if notes is not None else set()
-    if names - extra != set(shapes):
-        raise ValueError(
-            f"{path} must hold the tensors {', '.join(shapes)}, got {', '.join(sorted(names))}."
-        )
-    dtypes = set()
-    for name, shape in shapes.items():  # before anything of that size is read
-        entry = file.get_slice(name)
-        dtypes.add(entry.get_dtype())
-        if tuple(entry.get_shape()) != shape:
-            raise ValueError(
-                f"{path} must hold {name} in shape {shape}, got {tuple(entry.get_shape())}."
-            )
-    if len(dtypes) > 1 or not dtypes <= set(DTYPES):
-        raise ValueError(
-            f"{path} must hold tensors of one type, F32 or F64, got {', '.join(sorted(dtypes))}."
-        )
-    params = {name: file.get_tensor(name) for name in shapes}
-    try:
-        params = check_params(config, params)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    return config, params, {name: file.get_tensor(name) for name in sorted(extra)}, notes
 
 
 def config_to_dict(config: SAEConfig) -> dict[str, Any]:

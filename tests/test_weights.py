@@ -134,8 +134,8 @@ def params(**changes):
         ({"params": params(b_enc=np.zeros((4, 1)))}, r"b_enc in shape \(4,\), got \(4, 1\)"),
         ({"params": params(b_enc=np.full(4, np.nan))}, "b_enc.* must be finite"),
         ({"params": params(b_enc=np.zeros(4, np.float32))}, "tensors of one type, F32 or F64"),
-        ({"params": {k: v.astype(np.float16) for k, v in params().items()}}, "F64, got F16"),
-        ({"params": {k: v.astype(np.int64) for k, v in params().items()}}, "F64, got I64"),
+        ({"params": {k: v.astype(np.float16) for k, v in params().items()}}, "F64, got .*F16"),
+        ({"params": {k: v.astype(np.int64) for k, v in params().items()}}, "F64, got .*I64"),
     ],
 )
 def test_what_is_not_a_weights_file_is_refused(path, parts, message):
@@ -322,7 +322,7 @@ def test_what_could_not_be_read_is_not_written(path, given, message):
 def test_the_optimiser_s_tensors_belong_to_a_checkpoint(path):
     adam = {"adam.t": np.array(3)}
     for extra, notes in ((adam, None), ({"t": np.array(3)}, {"epochs": 1})):
-        with pytest.raises(ValueError, match="extra must have notes and names that begin with"):
+        with pytest.raises(ValueError, match="extra must have notes and be called adam"):
             weights.write(path, CONFIGS[0], params(), extra, notes)
     write(path, params(**adam))
     with pytest.raises(ValueError, match=r"must hold the tensors W_enc, .*got .*adam\.t"):
