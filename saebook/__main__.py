@@ -2,8 +2,9 @@
 
 import csv
 import io
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,20 @@ from saebook import (
     TopK,
     TrainConfig,
     doctor,
-    files,
     reference,
+    samples,
     weights,
 )
 from saebook._types import Array, StrPath
+from saebook.checks import check_array, check_samples
 from saebook.corruption import GaussianNoise
+from saebook.files import check_writable, replace_file
 from saebook.metrics import reconstruction_error
 
 DATA = click.argument("data", type=click.Path(exists=True))
 MODEL = click.argument("model", type=click.Path(exists=True, dir_okay=False))
 KEY = click.option("--key", help="Which array of a .npz file.")
+OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 
 
 class Cli(click.Group):
@@ -87,9 +91,11 @@ def doctor_command() -> None:
 )
 @click.option("--device", default="auto", show_default=True)
 @KEY
+@OVERWRITE
 def train(
     data: str,
     out: str,
+    overwrite: bool,
     latents: int,
     kind: str,
     k: int,
@@ -106,7 +112,10 @@ def train(
     Interrupted, the same command goes on where it was: until training is over its state is in a
     file beside OUT.
     """
-    x = files.read_samples(data, options["key"])
+    _check_out(out, (".safetensors", ""), overwrite)
+    checkpoint = Path(f"{out}.checkpoint")
+    check_writable(checkpoint)
+    x, shape, _ = samples.read_named(data, options["key"])
     sparsity = {
         "topk": lambda: TopK(k),
         "batchtopk": lambda: BatchTopK(k),
@@ -126,7 +135,6 @@ def train(
     package = import_module(f"saebook.{options['backend']}")
     dtype = "float64" if x.dtype == np.float64 else "float32"
     model = package.SparseAutoencoder(config, options["seed"], dtype, options["device"])
-    checkpoint = Path(f"{out}.checkpoint")
     history = package.fit(
         model,
         x,
@@ -134,7 +142,7 @@ def train(
         corruption=GaussianNoise(noise, clip=False) if noise else None,
         checkpoint=checkpoint,
     )
-    weights.save(model, out)
+    weights.save(model, out, shape)
     checkpoint.unlink(missing_ok=True)
     click.echo(
         f"{out}: {len(x)} samples of {x.shape[1]} features, {latents} latents; error per sample "
@@ -146,30 +154,36 @@ def train(
 @main.command()
 @MODEL
 @DATA
-@click.option("-o", "--out", required=True, help="File to write the codes to (.npy).")
+@click.option("-o", "--out", required=True, help="File to write the codes to (.npy or .npz).")
 @KEY
-def encode(model: str, data: str, out: str, key: str | None) -> None:
+@OVERWRITE
+def encode(model: str, data: str, out: str, key: str | None, overwrite: bool) -> None:
     """Write the codes of DATA, (n_samples, n_latents)."""
-    _write_array(out, np.concatenate([z for z, _, _ in _run(model, files.read_samples(data, key))]))
+    _check_out(out, (".npy", ".npz"), overwrite)
+    x, _, names = _read(model, data, key)
+    _write_array(out, np.concatenate([z for z, _, _ in _run(model, data, x)]), names)
 
 
 @main.command()
 @MODEL
 @DATA
-@click.option("-o", "--out", required=True, help="File (.npy), or a new folder for images.")
+@click.option("-o", "--out", required=True, help="File (.npy or .npz), or a new folder for images.")
 @KEY
-def denoise(model: str, data: str, out: str, key: str | None) -> None:
+@OVERWRITE
+def denoise(model: str, data: str, out: str, key: str | None, overwrite: bool) -> None:
     """Write DATA as the model rebuilds it, by a model trained with --noise or any other."""
-    if Path(data).is_dir() and not out.endswith(".npy"):
-        x, shape, names = files.read_images(data)
-        if Path(out).exists():
-            raise click.UsageError(f"out must be a folder that is not there yet, got {out}.")
-        rebuilt = np.concatenate([x_hat for _, x_hat, _ in _run(model, x)])
-        files.write_images(out, rebuilt, shape, names)
-        click.echo(f"{out}: {len(rebuilt)} images")
+    folder = _check_out(out, (".npy", ".npz", ""), overwrite) == ""
+    if folder and os.path.lexists(out):
+        raise click.UsageError(f"out must be a folder that is not there yet, got {out}.")
+    x, shape, names = _read(model, data, key)
+    if folder and shape is None:
+        raise click.UsageError(f"out must end in .npy or .npz for DATA of no images, got {out}.")
+    rebuilt = np.concatenate([x_hat for _, x_hat, _ in _run(model, data, x)])
+    if shape is None or not folder:
+        _write_array(out, rebuilt, names)
         return
-    x = files.read_samples(data, key)
-    _write_array(out, np.concatenate([x_hat for _, x_hat, _ in _run(model, x)]))
+    samples.write_images(out, rebuilt, shape, names or [str(row) for row in range(len(x))])
+    click.echo(f"{out}: {len(rebuilt)} images")
 
 
 @main.command()
@@ -179,8 +193,9 @@ def denoise(model: str, data: str, out: str, key: str | None) -> None:
 @click.option("--false-alarms", default=0.01, show_default=True, help="Share of clean data.")
 @click.option("-o", "--out", help="File to write every sample's score to (.csv).")
 @KEY
+@OVERWRITE
 def detect(
-    model: str, data: str, clean: str, false_alarms: float, out: str | None, key: str | None
+    model: str, data: str, clean: str, false_alarms: float, out: str | None, **options: Any
 ) -> None:
     """Name the samples of DATA that the model rebuilds worse than nearly all CLEAN data.
 
@@ -188,39 +203,88 @@ def detect(
     """
     if not 0 < false_alarms < 1:
         raise click.UsageError(f"false-alarms must be between 0 and 1, got {false_alarms}.")
-    scores = {}
-    for name, path in (("clean", clean), ("data", data)):
-        parts = _run(model, files.read_samples(path, key))
-        scores[name] = np.concatenate([error for _, _, error in parts])
-    threshold = float(np.quantile(scores["clean"], 1 - false_alarms))
-    found = scores["data"] > threshold
+    if out:
+        _check_out(out, (".csv",), options["overwrite"])
+    read = {path: _read(model, path, options["key"]) for path in (clean, data)}
+    scores = {
+        path: np.concatenate([error for _, _, error in _run(model, path, x)])
+        for path, (x, _, _) in read.items()
+    }
+    names = read[data][2] or range(len(scores[data]))
+    threshold = float(np.quantile(scores[clean], 1 - false_alarms))
+    found = scores[data] > threshold
+    rows = [[name, f"{score:.6g}"] for name, score in zip(names, scores[data], strict=True)]
     if out:
         text = io.StringIO(newline="")
         table = csv.writer(text, lineterminator="\n")
         table.writerow(["sample", "score", "anomalous"])
-        for index, score in enumerate(scores["data"]):
-            table.writerow([index, f"{score:.6g}", int(score > threshold)])
-        weights.replace_file(out, text.getvalue().encode())
+        table.writerows([*row, int(anomalous)] for row, anomalous in zip(rows, found, strict=True))
+        replace_file(out, text.getvalue().encode(errors="surrogateescape"))
     for index in np.flatnonzero(found).tolist():
-        click.echo(f"{index}\t{scores['data'][index]:.6g}")
+        name, score = rows[index]
+        click.echo(f"{click.format_filename(str(name))}\t{score}")
     click.echo(f"{found.sum()} of {len(found)} samples above {threshold:.6g}", err=True)
 
 
-def _run(path: StrPath, x: Array, batch_size: int = 4096) -> Iterator[tuple[Array, Array, Array]]:
+def _check_out(out: str, endings: Sequence[str], overwrite: bool) -> str:
+    """The ending of a name for results; one that will not do is refused before any work."""
+    ending = Path(out).suffix
+    ending = "" if ending[1:].isdigit() else ending  # as in run-0.5
+    if ending not in endings:
+        allowed = " or ".join(one or "nothing" for one in endings)
+        raise click.UsageError(f"out must end in {allowed}, got {out}.")
+    if os.path.lexists(out) and not overwrite:
+        raise click.UsageError(
+            f"out must be a free name, got {out}, which is there; --overwrite replaces a file."
+        )
+    check_writable(out)
+    return ending
+
+
+def _read(
+    model: str, data: str, key: str | None
+) -> tuple[Array, tuple[int, int] | None, list[str] | None]:
+    """Samples, height and width, names; images of another shape than the model's are refused."""
+    known = weights.read_image_shape(model)
+    x, shape, names = samples.read_named(data, key)
+    if shape and known and shape != known:
+        raise ValueError(
+            f"{data} must hold images of {known[0]} x {known[1]} pixels, height by width, as "
+            f"{model} was trained on, got {shape[0]} x {shape[1]}."
+        )
+    return x, shape or known, names
+
+
+def _run(
+    model: StrPath, data: str, x: Array, batch_size: int = 4096
+) -> Iterator[tuple[Array, Array, Array]]:
     """Code, reconstruction and error of samples, batch by batch, in NumPy."""
-    config, params = weights.read(path)
+    config, params = weights.read(model)
     dtype = params["W_enc"].dtype
+    check_array(config, x, data)
     for start in range(0, len(x), batch_size):
-        batch = saebook.checks.check_samples(config, x[start : start + batch_size], "DATA", dtype)
+        with np.errstate(over="ignore"):  # a number too large for float32 is reported as infinite
+            batch = np.asarray(x[start : start + batch_size], dtype)
+        finite = np.isfinite(batch).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"{data} must be finite, got NaN or infinity first in sample number "
+                f"{start + int(finite.argmin())}."
+            )
+        batch = check_samples(config, batch, data, dtype)
         z = reference.encode(config, params, batch)
         x_hat = reference.decode(config, params, z)
         yield z, x_hat, reconstruction_error(batch, x_hat)
 
 
-def _write_array(path: StrPath, x: Array) -> None:
+def _write_array(path: str, x: Array, names: list[str] | None) -> None:
     content = io.BytesIO()
-    np.save(content, x, allow_pickle=False)
-    weights.replace_file(path, content.getvalue())
+    if path.endswith(".npy"):
+        np.save(content, x, allow_pickle=False)
+    else:
+        arrays: dict[str, Any] = {"x": x} if names is None else {"x": x, "names": names}
+        np.savez(content, **arrays)
+    replace_file(path, content.getvalue())
     click.echo(f"{path}: {x.shape[0]} x {x.shape[1]}")
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import io
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 

@@ -1,125 +1,57 @@
-"""Samples from files: NumPy's `.npy` and `.npz`, and folders of images."""
+"""Files written whole or not at all, to places looked at before the work is done."""
 
-from collections.abc import Iterable
+import contextlib
+import os
+import tempfile
 from pathlib import Path
 
-import numpy as np
-
-from saebook._types import Array, StrPath
-
-IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+from saebook import _renamed
+from saebook._types import StrPath
 
 
-def read_samples(path: StrPath, key: str | None = None) -> Array:
-    """Samples ``(n_samples, n_features)`` as floating-point numbers.
+def check_writable(path: StrPath) -> None:
+    """Raise OSError, in one sentence, where `replace_file` could not write.
 
-    Parameters
-    ----------
-    path : str or path-like
-        A ``.npy`` file, which is memory-mapped where its numbers can stay as they are; a ``.npz``
-        file; or a folder of images of one size, taken as grey and in the order of their names.
-        Axes after the first become one. 8-bit numbers are divided by 255.
-    key : str, optional
-        Which array of a ``.npz`` file; needed where it holds several.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged or of another kind, holds Python objects, integers of more than 8
-        bits or no samples; if images differ in size.
-    OSError
-        If the file cannot be read.
+    To be called before the work whose result goes there. A file that is there may be replaced; a
+    folder or a device may not.
     """
-    path = Path(path)
-    if path.is_dir():
-        return read_images(path)[0]
-    if path.suffix not in (".npy", ".npz"):
-        raise ValueError(f"path must be a .npy or .npz file or a folder of images, got {path}.")
-    with path.open("rb"):
-        pass  # a missing or forbidden file gets the system's own clear error
+    path, partial = Path(path), _partial(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path} must lie in a folder that is there, got {path.parent}.")
     try:
-        x = _member(path, key) if path.suffix == ".npz" else np.load(path, mmap_mode="r")
-        if not isinstance(x, np.ndarray):
-            raise ValueError("an entry is not in NumPy's format")
-    except Exception as error:  # NumPy lets through whatever its parsers raise: fuzzing found seven
-        reason = str(error) or type(error).__name__
-        raise ValueError(
-            f"{path} must be a whole {path.suffix} file of numbers, got one that cannot be read: "
-            f"{reason.splitlines()[0]}"
-        ) from None
-    if x.ndim < 2 or x.size == 0:
-        raise ValueError(
-            f"{path} must hold samples with features, (n_samples, ...), got shape {x.shape}."
-        )
-    x = x.reshape(len(x), -1)
-    if x.dtype == np.uint8:
-        return np.divide(x, 255, dtype=np.float32)
-    if x.dtype.kind != "f":
-        raise ValueError(f"{path} must hold floating-point or 8-bit numbers, got {x.dtype}.")
-    return x if x.dtype in (np.float32, np.float64) else x.astype(np.float32)
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(partial)  # a name may be too long
+        kinds = [place for place in (path, partial) if place.exists() and not place.is_file()]
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass  # asked of the system, since permissions alone do not say it
+    except OSError as error:
+        raise type(error)(f"{path} must be writable, got: {error.strerror}.") from None
+    if kinds:
+        raise IsADirectoryError(f"{path} must be a file, got {kinds[0]}, a folder or a device.")
 
 
-def _member(path: Path, key: str | None) -> Array:
-    with np.load(path, allow_pickle=False) as arrays:
-        names = list(arrays.files)
-        if key is None and len(names) == 1:
-            key = names[0]
-        if key not in names:
-            raise ValueError(f"key must be one of {', '.join(names) or 'none at all'}, got {key!r}")
-        return arrays[key]
+def replace_file(path: StrPath, content: bytes) -> None:
+    """Write bytes to a file beside the one named, then put it in its place.
 
-
-def read_images(folder: StrPath) -> tuple[Array, tuple[int, int], list[str]]:
-    """Images of a folder: pixels in [0, 1], size, names.
-
-    Parameters
-    ----------
-    folder : str or path-like
-
-    Returns
-    -------
-    ndarray (n_images, height * width) of float32
-    (int, int)
-        Height and width.
-    list of str
-        The files' names, sorted: the order of the rows.
-
-    Raises
-    ------
-    ValueError
-        If there is no image, one cannot be read, or sizes differ.
+    Killed at any moment, this leaves the old file or the new one, whole. What a killed process
+    leaves half written has the name of the file with ``.partial`` behind it.
     """
-    from PIL import Image, UnidentifiedImageError
-
-    folder = Path(folder)
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
-    if not paths:
-        raise ValueError(f"{folder} must hold images ({', '.join(sorted(IMAGES))}), got none.")
-    images: list[Array] = []
-    for path in paths:
-        try:
-            with Image.open(path) as image:
-                pixels = np.asarray(image.convert("L"))
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-            raise ValueError(
-                f"{path} must be an image, got one that cannot be read: {error}"
-            ) from None
-        if images and pixels.shape != images[0].shape:
-            raise ValueError(
-                f"{folder} must hold images of one size, got {paths[0].name} with "
-                f"{images[0].shape} and {path.name} with {pixels.shape}."
-            )
-        images.append(pixels)
-    x = np.divide(np.stack(images).reshape(len(images), -1), 255, dtype=np.float32)
-    return x, images[0].shape, [path.name for path in paths]
+    path, partial = Path(path), _partial(path)
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(
+            error.errno, f"{path} could not be written ({error.strerror}); what was there stays"
+        ) from error
 
 
-def write_images(folder: StrPath, x: Array, shape: tuple[int, int], names: Iterable[str]) -> None:
-    """Write rows of pixels in [0, 1] as PNG files under the stems of `names` into a new folder."""
-    from PIL import Image
+def _partial(path: StrPath) -> Path:
+    return Path(f"{Path(path)}.partial")
 
-    folder = Path(folder)
-    folder.mkdir(parents=True)
-    for row, name in zip(np.clip(x, 0, 1), names, strict=True):
-        pixels = np.rint(255 * row).astype(np.uint8).reshape(shape)
-        Image.fromarray(pixels).save(folder / f"{Path(name).stem}.png")
+
+__getattr__ = _renamed.names_of(__name__)

@@ -135,7 +135,9 @@ class Ranked(Sparsity):
 
     def __post_init__(self) -> None:
         check_fields(self, "an integer of at least 1", "k")
-        refuse_unless(isinstance(self.aux, AuxK | None), self, "aux", "None or AuxK(k, ...)")
+        # Of a subclass a file would keep its fields alone.
+        allowed = self.aux is None or type(self.aux) is AuxK
+        refuse_unless(allowed, self, "aux", "None or AuxK(k, ...)")
 
     def check(self, config: "SAEConfig") -> None:
         """Refuse more latents than there are, and codes that the kind cannot have."""

@@ -6,18 +6,21 @@ and everything in it is checked before a model is made of it.
 
 import dataclasses
 import json
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from saebook import _renamed
 from saebook._types import Array, Params, StrPath
 from saebook.checks import check_params
 from saebook.config import SAEConfig
+from saebook.files import check_writable, replace_file
 from saebook.kinds import KINDS, AuxK
 from saebook.model import Autoencoder
 from saebook.parameters import parameter_shapes
@@ -27,7 +30,7 @@ BACKENDS = ("pytorch", "tensorflow")
 DTYPES = {"F32": "float32", "F64": "float64"}
 
 
-def save(model: Autoencoder, path: StrPath) -> None:
+def save(model: Autoencoder, path: StrPath, image_shape: Sequence[int] | None = None) -> None:
     """Write a model of either framework to a file, all of it or nothing.
 
     Parameters
@@ -36,13 +39,17 @@ def save(model: Autoencoder, path: StrPath) -> None:
     path : str or path-like
         The file to write, by habit ``name.safetensors``. What was there before is replaced only by
         a whole new file.
+    image_shape : (int, int), optional
+        Height and width, where the samples are images: kept for `read_image_shape`.
 
     Raises
     ------
+    ValueError
+        If the description or the parameters are such as `read` would refuse.
     OSError
         If the file cannot be written, for example on a full disk. What was there stays.
     """
-    write(path, model.config, model.to_numpy())
+    write(path, model.config, model.to_numpy(), image_shape=image_shape)
 
 
 def load(path: StrPath, backend: str, device: str = "auto") -> Any:
@@ -104,72 +111,121 @@ def read(path: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
     return config, params
 
 
+def read_image_shape(path: StrPath) -> tuple[int, int] | None:
+    """Height and width of the images that the model in a file was trained on, None if not known.
+
+    Raises ValueError and OSError as `read` does.
+    """
+    with _opened(path) as (_, _, _, shape):
+        return shape
+
+
 def write(
-    path: StrPath, config: SAEConfig, params: Params, extra: Params | None = None, notes: Any = None
+    path: StrPath,
+    config: SAEConfig,
+    params: Params,
+    extra: Params | None = None,
+    notes: Any = None,
+    image_shape: Sequence[int] | None = None,
 ) -> None:
-    """Write parameters, further tensors and notes (a value for JSON) to a file, atomically."""
+    """Write parameters, further tensors and notes (a value for JSON) to a file, atomically.
+
+    What `read_all` would refuse is refused here, before anything is written.
+    """
+    check_writable(path)
     header = {"version": VERSION, "config": config_to_dict(config), "training": notes}
+    if image_shape is not None:
+        header["image_shape"] = list(_checked_shape(config, list(image_shape)))
+    params = check_params(config, params)
+    dtypes = {name: str(value.dtype) for name, value in params.items()}
+    if len(set(dtypes.values())) > 1 or not set(dtypes.values()) <= set(DTYPES.values()):
+        raise ValueError(f"params must be all of float32 or all of float64, got {dtypes}.")
+    extra = extra or {}
+    if extra and (notes is None or not all(name.startswith("adam.") for name in extra)):
+        raise ValueError(f"extra must have notes and be called adam.*, got {[*extra]}, {notes}.")
+    # The library writes memory as it lies, whatever the strides say.
+    tensors = {name: np.asarray(value, order="C") for name, value in {**params, **extra}.items()}
     # One entry, because the library writes several in an order that changes from run to run.
-    replace_file(path, to_bytes({**params, **(extra or {})}, {"saebook": json.dumps(header)}))
+    replace_file(path, to_bytes(tensors, {"saebook": json.dumps(header)}))
 
 
 def read_all(path: StrPath) -> tuple[SAEConfig, dict[str, Array], dict[str, Array], Any]:
     """What `write` wrote: description, parameters, further tensors, notes (or None)."""
-    path = Path(path)
-    with path.open("rb"):
+    with _opened(path) as (file, config, notes, _):
+        names = set(file.keys())
+        # First of all: to know the shapes of a kind's own parameters costs memory for every latent.
+        size = (config.n_features, config.n_latents)
+        found = tuple(file.get_slice("W_enc").get_shape()) if "W_enc" in names else "no W_enc"
+        if found != size:
+            raise ValueError(f"{path} must hold W_enc in shape {size}, got {found}.")
+        shapes = parameter_shapes(config)
+        extra = {name for name in names if name.startswith("adam.")} if notes is not None else set()
+        if names - extra != set(shapes):
+            raise ValueError(
+                f"{path} must hold the tensors {', '.join(shapes)}, got {', '.join(sorted(names))}."
+            )
+        dtypes = set()
+        for name, shape in shapes.items():  # before anything of that size is read
+            entry = file.get_slice(name)
+            dtypes.add(entry.get_dtype())
+            if tuple(entry.get_shape()) != shape:
+                raise ValueError(
+                    f"{path} must hold {name} in shape {shape}, got {tuple(entry.get_shape())}."
+                )
+        if len(dtypes) > 1 or not dtypes <= set(DTYPES):
+            raise ValueError(
+                f"{path} must hold tensors of one type, F32 or F64, got {sorted(dtypes)}."
+            )
+        params = {name: file.get_tensor(name) for name in shapes}
+        try:
+            params = check_params(config, params)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        return config, params, {name: file.get_tensor(name) for name in sorted(extra)}, notes
+
+
+@contextmanager
+def _opened(path: StrPath) -> Iterator[tuple[Any, SAEConfig, Any, tuple[int, int] | None]]:
+    """The file, and what its header says: description, notes, shape of images."""
+    with Path(path).open("rb"):
         pass  # a missing or forbidden file gets the system's own clear error
     try:
-        with safe_open(path, framework="numpy") as file:
-            return _read_open(path, file)
+        with safe_open(Path(path), framework="numpy") as file:
+            yield file, *_header(path, (file.metadata() or {}).get("saebook"))
     except SafetensorError as error:
         raise ValueError(
             f"{path} must be a whole safetensors file, got one that cannot be read: {error}."
         ) from None
 
 
-def _read_open(path: Path, file: Any) -> tuple[SAEConfig, dict[str, Array], dict[str, Array], Any]:
-    header = (file.metadata() or {}).get("saebook")
-    if header is None:
+def _header(path: StrPath, text: str | None) -> tuple[SAEConfig, Any, tuple[int, int] | None]:
+    if text is None:
         raise ValueError(f"{path} must be a file of saebook, got one without its header.")
     try:
-        header = _fields(("version", "config", "training"), json.loads(header), "header")
+        header = json.loads(text)
+        wanted = ("version", "config", "training")
+        optional = ("image_shape",) if isinstance(header, dict) and "image_shape" in header else ()
+        header = _fields(wanted + optional, header, "header")
         if header["version"] == 1:
             header["config"] = _since_version_1(header["config"])
         elif header["version"] != VERSION:
             raise ValueError(f"version must be 1 or {VERSION}, got {header['version']!r}")
-        config, notes = config_from_dict(header["config"]), header["training"]
+        config = config_from_dict(header["config"])
+        shape = _checked_shape(config, header["image_shape"]) if optional else None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must describe a model that is allowed, got: {error}") from None
-    names = set(file.keys())
-    # First of all: to know the shapes of a kind's own parameters costs memory for every latent.
-    size = (config.n_features, config.n_latents)
-    found = tuple(file.get_slice("W_enc").get_shape()) if "W_enc" in names else "no W_enc"
-    if found != size:
-        raise ValueError(f"{path} must hold W_enc in shape {size}, got {found}.")
-    shapes = parameter_shapes(config)
-    extra = {name for name in names if name.startswith("adam.")} if notes is not None else set()
-    if names - extra != set(shapes):
+    return config, header["training"], shape
+
+
+def _checked_shape(config: SAEConfig, shape: Any) -> tuple[int, int]:
+    """Height and width, or ValueError."""
+    sound = isinstance(shape, list) and len(shape) == 2 and all(type(n) is int for n in shape)
+    if not sound or min(shape) < 1 or shape[0] * shape[1] != config.n_features:
         raise ValueError(
-            f"{path} must hold the tensors {', '.join(shapes)}, got {', '.join(sorted(names))}."
+            "image_shape must be two positive integers whose product is n_features, "
+            f"{config.n_features}, got {shape!r}."
         )
-    dtypes = set()
-    for name, shape in shapes.items():  # before anything of that size is read
-        entry = file.get_slice(name)
-        dtypes.add(entry.get_dtype())
-        if tuple(entry.get_shape()) != shape:
-            raise ValueError(
-                f"{path} must hold {name} in shape {shape}, got {tuple(entry.get_shape())}."
-            )
-    if len(dtypes) > 1 or not dtypes <= set(DTYPES):
-        raise ValueError(
-            f"{path} must hold tensors of one type, F32 or F64, got {', '.join(sorted(dtypes))}."
-        )
-    params = {name: file.get_tensor(name) for name in shapes}
-    try:
-        params = check_params(config, params)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    return config, params, {name: file.get_tensor(name) for name in sorted(extra)}, notes
+    return shape[0], shape[1]
 
 
 def config_to_dict(config: SAEConfig) -> dict[str, Any]:
@@ -227,22 +283,4 @@ def _fields(wanted: Sequence[str], settings: Any, name: str) -> dict[str, Any]:
     return dict(settings)
 
 
-def replace_file(path: StrPath, content: bytes) -> None:
-    """Write bytes to a file beside the one named, then put it in its place.
-
-    Killed at any moment, this leaves the old file or the new one, whole. What a killed process
-    leaves half written has the name of the file with ``.partial`` behind it.
-    """
-    path = Path(path)
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OSError(
-            error.errno, f"{path} could not be written ({error.strerror}); what was there stays"
-        ) from error
+__getattr__ = _renamed.names_of(__name__)

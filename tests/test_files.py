@@ -1,134 +1,71 @@
-"""Samples from files, and what is refused there."""
+"""Where results are written: looked at before, replaced whole."""
 
-import io
-import pickle
-import zipfile
+import os
+from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image
 
 from saebook import files
 
-X = np.random.default_rng(0).random((5, 4, 3)).astype(np.float32)
+
+def test_a_file_is_on_the_disk_before_it_takes_the_old_one_s_place(tmp_path, monkeypatch):
+    """Or a crash of the machine may leave an empty file under the name of the old one."""
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    steps = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(number):
+        steps.append(("fsync", os.fstat(number).st_size))
+        fsync(number)
+
+    def replaced(source, target):
+        steps.append(("replace", Path(source).stat().st_size, path.read_bytes()))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    files.replace_file(path, b"newer")
+    assert steps == [("fsync", 5), ("replace", 5, b"old")]
+    assert [(found.name, found.read_bytes()) for found in tmp_path.iterdir()] == [("a", b"newer")]
 
 
-def test_npy_is_flattened_and_mapped(tmp_path):
-    np.save(tmp_path / "x.npy", X)
-    found = files.read_samples(tmp_path / "x.npy")
-    assert isinstance(found, np.memmap)
-    np.testing.assert_array_equal(found, X.reshape(5, 12))
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.uint8])
-def test_numbers_that_are_not_float32(tmp_path, dtype):
-    x = (255 * X).astype(dtype) if dtype == np.uint8 else X.astype(dtype)
-    np.savez(tmp_path / "x.npz", x)
-    found = files.read_samples(tmp_path / "x.npz")
-    assert found.dtype == (np.float64 if dtype == np.float64 else np.float32)
-    np.testing.assert_allclose(found, X.reshape(5, 12), atol=1 / 255)
-
-
-def test_one_of_several_arrays(tmp_path):
-    np.savez(tmp_path / "x.npz", train=X, test=X[:2])
-    assert files.read_samples(tmp_path / "x.npz", "test").shape == (2, 12)
-    with pytest.raises(ValueError, match="key must be one of train, test, got None"):
-        files.read_samples(tmp_path / "x.npz")
-    with pytest.raises(ValueError, match="key must be one of train, test, got 'val'"):
-        files.read_samples(tmp_path / "x.npz", "val")
-
-
-def test_images_there_and_back(tmp_path):
-    pixels = (255 * X).astype(np.uint8)
-    (tmp_path / "in").mkdir()
-    for number, image in enumerate(pixels):
-        Image.fromarray(image).convert("RGB").save(tmp_path / "in" / f"{number}.png")
-    (tmp_path / "in" / "notes.txt").write_text("not an image")
-    x, shape, names = files.read_images(tmp_path / "in")
-    assert (shape, names[0]) == ((4, 3), "0.png")
-    np.testing.assert_array_equal(np.rint(255 * x), pixels.reshape(5, 12))
-    files.write_images(tmp_path / "out", x, shape, names)
-    np.testing.assert_array_equal(files.read_samples(tmp_path / "out"), x)
-
-
-def npy(array, **options):
-    file = io.BytesIO()
-    np.save(file, array, **options)
-    return file.getvalue()
-
-
-def npz_with(name, content):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(name, content)
-    return file.getvalue()
-
-
-HUGE = npy(X).replace(b"(5, 4, 3), }" + b" " * 6, b"(9999999, 99), }")
+def test_places_that_can_be_written_to_are_left_as_they_are(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "b.partial").write_bytes(b"half")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for name in ("a", "b", "new"):
+        files.check_writable(tmp_path / name)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
+    ("name", "error", "message"),
     [
-        ("x.npy", b"", "must be a whole .npy file of numbers"),
-        ("x.npy", npy(X)[:-7], "must be a whole .npy file"),
-        ("x.npy", HUGE, "must be a whole .npy file"),
-        ("x.npy", pickle.dumps(X), "must be a whole .npy file"),
-        ("x.npy", npy(np.array([{}], dtype=object), allow_pickle=True), "must be a whole .npy"),
-        ("x.npy", npy(X.ravel()), r"must hold samples with features, .*got shape \(60,\)"),
-        ("x.npy", npy(X[:0]), r"must hold samples with features, .*got shape \(0, 4, 3\)"),
-        ("x.npy", npy(np.arange(6).reshape(2, 3)), "floating-point or 8-bit numbers, got int64"),
-        ("x.npy", npy(X.astype(complex)), "floating-point or 8-bit numbers, got complex"),
-        ("x.npy", npy(np.array([["a"]])), "floating-point or 8-bit numbers, got <U1"),
-        ("x.npz", b"PK", "must be a whole .npz file"),
-        ("x.npz", npz_with("a.npy", b"nothing"), "must be a whole .npz file"),
-        ("x.npz", npz_with("a.npy", HUGE), "must be a whole .npz file"),
-        ("x.csv", b"1,2", "path must be a .npy or .npz file or a folder of images"),
+        ("none/a", FileNotFoundError, "none/a must lie in a folder that is there, got .*none"),
+        ("file/a", FileNotFoundError, "file/a must lie in a folder that is there, got .*file"),
+        ("folder", IsADirectoryError, "folder must be a file, got .*folder, a folder or"),
+        ("b", IsADirectoryError, r"b must be a file, got .*b\.partial, a folder or"),
+        ("/dev/null", IsADirectoryError, "/dev/null must be a file, .*or a device"),
+        ("", IsADirectoryError, "must be a file"),
+        (250 * "a", OSError, "must be writable, got: "),
     ],
 )
-def test_wrong_files_are_refused(tmp_path, name, content, message):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=message) as error:
-        files.read_samples(tmp_path / name)
-    assert "\n" not in str(error.value)
+def test_places_that_cannot_be_written_to(tmp_path, monkeypatch, name, error, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "b.partial").mkdir()
+    with pytest.raises(error, match=message) as found:
+        files.check_writable(name)
+    assert "\n" not in str(found.value)
+    assert "Errno" not in str(found.value)
 
 
-def test_wrong_folders_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"must hold images .*got none"):
-        files.read_samples(tmp_path)
-    (tmp_path / "a.png").write_bytes(b"not an image")
-    with pytest.raises(ValueError, match=r"a\.png must be an image"):
-        files.read_samples(tmp_path)
-    Image.new("L", (4, 4)).save(tmp_path / "a.png")
-    Image.new("L", (4, 5)).save(tmp_path / "b.png")
-    with pytest.raises(ValueError, match=r"one size, got a\.png with \(4, 4\) and b\.png with \(5"):
-        files.read_samples(tmp_path)
-    with pytest.raises(FileNotFoundError):
-        files.read_samples(tmp_path / "none.npy")
+def test_the_system_is_asked_whether_a_folder_can_be_written_to(tmp_path, monkeypatch):
+    def refused(dir):
+        raise PermissionError(13, "Permission denied", str(dir))
 
-
-@settings(max_examples=400, deadline=None)
-@given(
-    st.sampled_from(["npy", "npz"]),
-    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=6),
-    st.floats(0, 1),
-)
-def test_whatever_bytes_are_changed_the_reader_reads_or_refuses(
-    tmp_path_factory, kind, changes, cut
-):
-    content = bytearray(npy(X) if kind == "npy" else npz_with("a.npy", npy(X)))
-    for position, byte in changes:
-        content[int(position * (len(content) - 1))] = byte
-    if cut < 0.2:
-        content = content[: int(5 * cut * len(content))]
-    path = tmp_path_factory.getbasetemp() / f"fuzzed.{kind}"
-    path.write_bytes(content)
-    try:
-        found = files.read_samples(path)
-    except ValueError as error:
-        assert "must" in str(error)  # noqa: PT017
-    else:
-        assert found.ndim == 2
-        assert found.dtype.kind == "f"
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", refused)
+    with pytest.raises(PermissionError, match=r"a must be writable, got: Permission denied\."):
+        files.check_writable(tmp_path / "a")

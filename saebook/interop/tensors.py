@@ -11,9 +11,9 @@ from saebook._types import Array, Params, StrPath
 from saebook.checks import check_params
 from saebook.config import SAEConfig
 from saebook.fields import refuse_unless
+from saebook.files import replace_file
 from saebook.kinds import L1, BatchTopK, Gated, JumpReLU, TopK, check_threshold
 from saebook.parameters import dictionary
-from saebook.weights import replace_file
 
 # Our name of each tensor, and theirs. One whose name ends in ".weight" is transposed.
 PLAIN = {name: name for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
