@@ -126,7 +126,7 @@ class Batches:
         if isinstance(x, np.memmap | Shards):
             check_array(config, self.x, "x")
         elif not self.streamed:
-            self.array = check_samples(config, self.x, "x", dtype)
+            self.x = self.array = check_samples(config, self.x, "x", dtype)
         batches = None if self.streamed else -(-len(self.x) // train_config.batch_size)
         self.n_steps = None if batches is None else train_config.epochs * batches
         if batches is not None:
