@@ -173,20 +173,21 @@ class Batches:
     def mark(self) -> list[Any]:
         """What tells these samples from others, in a checkpoint: the shape and a checksum.
 
-        That of all samples in memory, of 64 in a file, of the first batch in a list. Of a loader it
-        is the number of batches, if known: one that shuffles begins each pass with another batch.
+        That of all samples in memory, of 64 in a file, of the batches at a list's ends. Of a loader
+        it is their number, if known: one that shuffles begins each pass with another batch.
         """
         if self.array is not None:
             return [*self.array.shape, zlib.crc32(np.ascontiguousarray(self.array).data)]
-        if not self.streamed:
-            places = np.linspace(0, len(self.x) - 1, min(len(self.x), 64)).astype(int)
-            sizes, part = [*self.x.shape], np.asarray(self.x[places])
-        elif isinstance(self.x, list | tuple):
-            part = as_array(self.x[0], "batch 0 of x")
-            sizes = [len(self.x), *part.shape]
-        else:
+        if self.streamed and not isinstance(self.x, list | tuple):
             return [operator.length_hint(self.x)]
-        return [*sizes, part.dtype.name, zlib.crc32(part.tobytes())]
+        if self.streamed:
+            first, last = (as_array(batch, "x") for batch in (self.x[0], self.x[-1]))
+            parts, sizes = [first, last], [len(self.x), *first.shape]
+        else:
+            places = np.linspace(0, len(self.x) - 1, min(len(self.x), 64)).astype(int)
+            parts, sizes = [np.asarray(self.x[places])], [*self.x.shape]
+        crc = zlib.crc32(b"".join(part.tobytes() for part in parts))
+        return [*sizes, parts[0].dtype.name, crc]
 
     def _rows(self, number: int) -> Iterator[Array]:
         order = epoch_order(len(self.x), self.train_config.seed, number)
