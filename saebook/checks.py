@@ -60,7 +60,9 @@ def as_array(x: Any, name: str) -> Array:
         elif hasattr(kind, "__dlpack__") and not hasattr(kind, "__array__"):
             x = np.from_dlpack(x)
         array = np.asarray(x)
-        if array.dtype.kind == "O" and hasattr(kind, "iloc"):  # pandas' nullable columns
+        if (
+            array.dtype.kind == "O" and array.ndim == 2 and hasattr(kind, "iloc")
+        ):  # pandas, nullable
             array = np.column_stack([np.asarray(column) for _, column in x.items()])
     except (TypeError, ValueError, RuntimeError, BufferError) as error:
         raise ValueError(f"{name} must be an array of numbers, got {kind.__name__}.") from error

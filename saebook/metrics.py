@@ -54,8 +54,9 @@ def _squared_errors(x: Array, x_hat: Array, scale: Array | float = 1.0) -> Array
     sums = np.empty(len(x))
     for start in range(0, len(x), 1024):  # copies of all samples at once would need much memory
         rows = slice(start, start + 1024)
-        error = scale * np.subtract(x[rows], x_hat[rows], dtype=np.float64)
-        sums[rows] = np.sum(error**2, axis=1)
+        error = np.subtract(x[rows], x_hat[rows], dtype=np.float64)
+        error *= scale
+        sums[rows] = np.einsum("ij,ij->i", error, error)
     return sums
 
 

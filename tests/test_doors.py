@@ -86,6 +86,14 @@ def test_what_is_no_half_precision_keeps_its_type_and_its_place():
     assert np.shares_memory(as_array(tensor, "x"), tensor.numpy())
 
 
+@pytest.mark.parametrize("package", ["pandas", "polars", "pyarrow"])
+def test_a_table_of_words_is_refused(package):
+    make = {"pandas": "DataFrame", "polars": "DataFrame", "pyarrow": "table"}[package]
+    table = getattr(pytest.importorskip(package), make)({"a": [1.0, 2.0], "b": ["one", "two"]})
+    with pytest.raises(ValueError, match=r"x must hold real numbers, got an array of object"):
+        check_samples(CONFIG, table, "x", "float32")
+
+
 def doors(framework):
     """Each way in, as a function of what comes in, which returns arrays."""
     model = framework.SparseAutoencoder(CONFIG, device="cpu")
@@ -165,6 +173,8 @@ def test_metrics_and_parameters_come_through_the_same_door():
     assert metrics.false_alarms_at(0.5, tensor[:, 0], list(tensor[:, 1])) == (
         metrics.false_alarms_at(0.5, X[:, 0], X[:, 1])
     )
+    scores = pd.Series(X[:, 0], dtype="object")
+    assert metrics.false_alarms_at(0.5, scores, X[0]) == metrics.false_alarms_at(0.5, X[:, 0], X[0])
     for call in (metrics.l0, lambda z: metrics.false_alarms_at(0.5, z[:, 3], X[0])):
         with pytest.raises(ValueError, match="must have no masked entries"):
             call(MASKED)
