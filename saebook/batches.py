@@ -1,6 +1,8 @@
 """What `fit` trains on: an array in memory, files that stay on disk, or an iterable of batches."""
 
+import operator
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -8,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from saebook._types import Array, ArrayLike, Corruption, Samples, StrPath
-from saebook.checks import check_array, check_noisy, check_samples, corrupted
+from saebook.checks import as_array, check_array, check_noisy, check_samples, check_width, corrupted
 from saebook.config import SAEConfig, TrainConfig
 from saebook.start import epoch_order, noise_generator
 
@@ -29,7 +31,9 @@ class Shards:
 
     def __init__(self, parts: Sequence[StrPath | Array]) -> None:
         self.parts = [
-            np.load(part, mmap_mode="r") if isinstance(part, str | os.PathLike) else part
+            np.load(part, mmap_mode="r")
+            if isinstance(part, str | os.PathLike)
+            else (part if isinstance(part, np.memmap) else as_array(part, "parts"))
             for part in parts
         ]
         kinds = sorted({f"{part.dtype} in shape (n, {part.shape[1:]})" for part in self.parts})
@@ -104,12 +108,15 @@ class Batches:
         self.config, self.dtype, self.train_config = config, dtype, train_config
         self.rank, self.world_size = rank, world_size
         self.x, self.array, self.corruption = x, None, corruption
-        self.streamed = isinstance(x, Iterator) or (
-            isinstance(x, list | tuple) and len(x) > 0 and np.ndim(x[0]) == 2
-        )
-        self.streamed |= isinstance(x, Iterable) and not (
-            isinstance(x, list | tuple) or hasattr(x, "__array__")
-        )
+        if isinstance(x, list | tuple):
+            self.streamed = as_array(x[0] if x else x, "batch 0 of x").ndim == 2
+        else:
+            whole = any(hasattr(type(x), name) for name in ("__array__", "__dlpack__", "nnz"))
+            self.streamed = isinstance(x, Iterable) and not whole
+        if self.streamed and isinstance(x, list | tuple):  # here no step has been taken yet
+            for number, batch in enumerate(x):
+                if hasattr(batch, "shape"):
+                    check_width(batch, config.n_features, f"batch {number} of x")
         if isinstance(x, Iterator) and train_config.epochs > 1:
             raise ValueError(
                 "x must be an iterable that starts anew in every epoch, such as a list of batches, "
@@ -119,7 +126,7 @@ class Batches:
         if isinstance(x, np.memmap | Shards):
             check_array(config, self.x, "x")
         elif not self.streamed:
-            self.array = check_samples(config, self.x, "x", dtype)
+            self.x = self.array = check_samples(config, self.x, "x", dtype)
         batches = None if self.streamed else -(-len(self.x) // train_config.batch_size)
         self.n_steps = None if batches is None else train_config.epochs * batches
         if batches is not None:
@@ -163,23 +170,39 @@ class Batches:
         if not n_batches:
             raise ValueError(f"x must give at least one batch, got none in epoch {number + 1}.")
 
+    def mark(self) -> list[Any]:
+        """What tells these samples from others, in a checkpoint: the shape and a checksum.
+
+        That of all samples in memory, of 64 in a file, of the batches at a list's ends. Of a loader
+        it is their number, if known: one that shuffles begins each pass with another batch.
+        """
+        if self.array is not None:
+            return [*self.array.shape, zlib.crc32(np.ascontiguousarray(self.array).data)]
+        if self.streamed and not isinstance(self.x, list | tuple):
+            return [operator.length_hint(self.x)]
+        if self.streamed:
+            first, last = (as_array(batch, "x") for batch in (self.x[0], self.x[-1]))
+            parts, sizes = [first, last], [len(self.x), *first.shape]
+        else:
+            places = np.linspace(0, len(self.x) - 1, min(len(self.x), 64)).astype(int)
+            parts, sizes = [np.asarray(self.x[places])], [*self.x.shape]
+        crc = zlib.crc32(b"".join(part.tobytes() for part in parts))
+        return [*sizes, parts[0].dtype.name, crc]
+
     def _rows(self, number: int) -> Iterator[Array]:
         order = epoch_order(len(self.x), self.train_config.seed, number)
         for start in range(0, len(order), self.train_config.batch_size):
             yield order[start : start + self.train_config.batch_size]
 
     def _given(self) -> Iterator[Array]:
-        for batch in self.x:
-            yield self._checked(batch)
+        for number, batch in enumerate(self.x):
+            yield check_samples(self.config, batch, f"batch {number} of x", self.dtype)
 
     def _read(self, batch: Array) -> Array:
         """The samples, where `batch` is row numbers of a file."""
         if self.streamed or self.array is not None:
             return batch
-        return self._checked(self.x[batch])
-
-    def _checked(self, batch: ArrayLike) -> Array:
-        return check_samples(self.config, batch, "a batch of x", self.dtype)
+        return check_samples(self.config, self.x[batch], "x", self.dtype, batch)
 
     def _share(self, n_rows: int) -> slice:
         if n_rows < self.world_size:
@@ -202,4 +225,5 @@ def check_validation_noise(
             "corruption must be a function when x_val is given, or x_val would stay clean, "
             f"got {type(corruption).__name__}."
         )
-    return corrupted(corruption, x_val, noise_generator(seed))
+    noisy = corrupted(corruption, x_val, noise_generator(seed))
+    return noisy.copy()  # the function may use its array again

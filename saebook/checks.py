@@ -26,46 +26,126 @@ def check_width(x: Any, width: int, name: str) -> None:
         )
 
 
-def check_array(config: SAEConfig, x: Array, name: str) -> None:
-    """Raise ValueError unless the array ``x`` has a type and a shape to train on; see below."""
+def as_array(x: Any, name: str) -> Array:
+    """An array of any framework, a table or a list, as a NumPy array: what every door calls.
+
+    The numbers are not copied where NumPy can read them in place. Half precision becomes float32,
+    which holds all such numbers; other types stay, be they floating-point or not.
+
+    Raises
+    ------
+    ValueError
+        If entries are masked, the array is sparse, a list holds arrays that are not rows, such as
+        samples and labels, or NumPy cannot read it.
+    """
+    kind = type(x)
+    if np.ma.is_masked(x):
+        raise ValueError(f"{name} must have no masked entries, got {np.ma.count_masked(x)}.")
+    if hasattr(kind, "nnz") or "sparse" in str(getattr(x, "layout", "")):
+        raise ValueError(f"{name} must be a dense array, got a sparse one, {kind.__name__}.")
+    if isinstance(x, list | tuple) and any(hasattr(part, "__array__") for part in x):
+        x = [as_array(part, name) for part in x]
+        if len(x) == 1 and x[0].ndim == 2:  # from a loader of a ``TensorDataset(x)``
+            return x[0]
+        if x[0].ndim > 1 or len({part.shape for part in x}) > 1:
+            shapes = ", ".join(sorted({str(part.shape) for part in x}))
+            raise ValueError(
+                f"{name} must be one array, got a {kind.__name__} of {len(x)} in shapes {shapes}; "
+                "give the samples alone, without labels."
+            )
+    try:
+        if hasattr(kind, "detach"):  # PyTorch's
+            x = x.detach().cpu()
+            x = x.float() if x.is_floating_point() and x.element_size() < 4 else x
+        elif hasattr(kind, "__dlpack__") and not hasattr(kind, "__array__"):
+            x = np.from_dlpack(x)
+        array = np.asarray(x)
+        if (
+            array.dtype.kind == "O" and array.ndim == 2 and hasattr(kind, "iloc")
+        ):  # pandas, nullable
+            array = np.column_stack([np.asarray(column) for _, column in x.items()])
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        raise ValueError(f"{name} must be an array of numbers, got {kind.__name__}.") from error
+    half = "float" in array.dtype.name and array.dtype.itemsize < 4
+    return array.astype(np.float32) if half else array
+
+
+def as_floats(x: Any, name: str) -> Array:
+    """The array as `as_array` returns it, if it holds floating-point numbers."""
+    array = as_array(x, name)
+    check_floats(array, name)
+    return array
+
+
+def check_floats(x: Any, name: str) -> None:
+    """Raise ValueError unless the array ``x`` holds floating-point numbers."""
     if x.dtype.kind in "iub":
         raise ValueError(
             f"{name} must hold floating-point numbers, got {x.dtype}; divide 8-bit images by 255."
         )
-    if x.dtype.kind != "f":
+    if "float" not in x.dtype.name:  # of bfloat16 and its kin NumPy knows the name alone
         raise ValueError(f"{name} must hold real numbers, got an array of {x.dtype}.")
+
+
+def check_dtype(dtype: DTypeLike) -> None:
+    """Raise ValueError unless a model can have parameters of this type."""
+    if str(dtype) not in ("float32", "float64"):
+        raise ValueError(f"model must be of dtype float32 or float64, got {dtype}.")
+
+
+def check_array(config: SAEConfig, x: Any, name: str) -> None:
+    """Raise ValueError unless the array ``x`` has a type and a shape to train on; see below."""
+    check_floats(x, name)
     check_width(x, config.n_features, name)
     if len(x) == 0:
         raise ValueError(f"{name} must hold at least one sample, got shape {x.shape}.")
 
 
-def check_samples(config: SAEConfig, x: ArrayLike, name: str, dtype: DTypeLike) -> Array:
-    """The samples as a C-ordered array ``(n_samples, n_features)`` of `dtype`.
+def check_samples(
+    config: SAEConfig, x: ArrayLike, name: str, dtype: DTypeLike, numbers: Array | None = None
+) -> Array:
+    """The samples as a C-ordered array ``(n_samples, n_features)`` of `dtype`, to be read only.
+
+    `numbers` are those by which the user knows the samples, if these are a part of the whole.
 
     Raises
     ------
     ValueError
         If the array is not numeric, holds integers, is not two-dimensional, is empty, has another
         width than the model, holds NaN or infinity, or leaves [0, 1] where the error is binary
-        cross-entropy.
+        cross-entropy; or if no model can have this `dtype`.
     """
-    x = np.asarray(x)
+    check_dtype(dtype)
+    x = as_array(x, name)
     check_array(config, x, name)
-    with np.errstate(over="ignore"):  # a number too large for float32 is reported as infinite
-        # writeable, because PyTorch warns of what it could not write to
-        x = np.require(x, dtype=dtype, requirements=["C", "W"])
+    x = _ready(x, dtype)
     if not np.isfinite(x).all():
         bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
-        raise ValueError(
-            f"{name} must be finite, got NaN or infinity in {len(bad)} sample(s), "
-            f"the first of them number {bad[0]}."
-        )
+        where = f"{len(bad)} sample(s), the first of them number {bad[0]}"
+        if numbers is not None:  # there may be more elsewhere
+            where = f"sample number {numbers[bad].min()}"
+        raise ValueError(f"{name} must be finite, got NaN or infinity in {where}.")
     if config.reconstruction == "bce" and (x.min() < 0 or x.max() > 1):
         raise ValueError(
             f"{name} must lie in [0, 1] when reconstruction is 'bce', "
             f"got values from {x.min():g} to {x.max():g}."
         )
     return x
+
+
+def _ready(x: Array, dtype: DTypeLike) -> Array:
+    with np.errstate(over="ignore"):  # a number too large for float32 is reported as infinite
+        x = np.require(x, dtype=dtype, requirements=["C", "A"])
+    return x if x.flags.writeable else np.asarray(_Lent(x))
+
+
+class _Lent:
+    """A read-only array's memory as if it were not: PyTorch warns of what it cannot write to."""
+
+    def __init__(self, x: Array) -> None:
+        self.x = x  # kept, since the memory is its own
+        place = (x.__array_interface__["data"][0], False)
+        self.__array_interface__ = x.__array_interface__ | {"data": place}
 
 
 def check_validation(config: SAEConfig, x_val: ArrayLike | None, dtype: DTypeLike) -> Array | None:
@@ -94,20 +174,24 @@ def check_noisy(noisy: ArrayLike, x: Array, name: str = "noisy") -> Array:
     ValueError
         If it has another shape, does not hold floating-point numbers, or holds NaN or infinity.
     """
-    noisy = np.asarray(noisy)
+    noisy = as_array(noisy, name)
     if noisy.shape != x.shape or noisy.dtype.kind != "f":
         raise ValueError(
             f"{name} must hold floating-point numbers in the shape of the clean samples, "
             f"{x.shape}, got {noisy.dtype} in shape {noisy.shape}."
         )
+    noisy = _ready(noisy, x.dtype)
     if not np.isfinite(noisy).all():
         raise ValueError(f"{name} must be finite, got NaN or infinity.")
-    return np.ascontiguousarray(noisy, dtype=x.dtype)
+    return noisy
 
 
 def corrupted(corruption: Corruption, x: Array, rng: np.random.Generator) -> Array:
-    """What `corruption` makes of the samples ``x``, as `check_noisy` returns it."""
-    return check_noisy(corruption(x, rng), x, "the result of corruption")
+    """What `corruption` makes of a copy of the samples ``x``, as `check_noisy` returns it.
+
+    A copy, because the function may write to what it gets, and ``x`` is the target.
+    """
+    return check_noisy(corruption(x.copy(), rng), x, "the result of corruption")
 
 
 def check_params(config: SAEConfig, params: Mapping[str, ArrayLike]) -> dict[str, Array]:
@@ -121,7 +205,7 @@ def check_params(config: SAEConfig, params: Mapping[str, ArrayLike]) -> dict[str
     shapes = parameter_shapes(config)
     if set(params) != set(shapes):
         raise ValueError(f"params must have the keys {list(shapes)}, got {sorted(params)}.")
-    arrays = {name: np.asarray(params[name]) for name in shapes}
+    arrays = {name: as_array(params[name], f"params[{name!r}]") for name in shapes}
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             raise ValueError(f"params[{name!r}] must have shape {shape}, got {arrays[name].shape}.")

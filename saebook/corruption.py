@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from saebook._types import Array
+from saebook.checks import as_floats
 from saebook.fields import check_fields
 
 
@@ -35,10 +36,12 @@ class GaussianNoise:
         check_fields(self, "True or False", "clip")
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
+        x = as_floats(x, "x")
         sigma: Any = self.sigma
         if isinstance(self.sigma, tuple):
-            sigma = rng.uniform(*self.sigma, size=(len(x), 1)).astype(x.dtype)
-        noisy = x + sigma * rng.standard_normal(x.shape, dtype=x.dtype)
+            sigma = rng.uniform(*self.sigma, size=(len(x), 1))
+        # NumPy's float64, which a measured sigma is, would make the result float64 too.
+        noisy = x + np.asarray(sigma, x.dtype) * rng.standard_normal(x.shape, dtype=x.dtype)
         return np.clip(noisy, 0, 1, out=noisy) if self.clip else noisy
 
 
@@ -57,6 +60,7 @@ class SaltAndPepper:
         check_fields(self, "a number from 0 to 1", "amount")
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
+        x = as_floats(x, "x")
         u = rng.random(x.shape, dtype=x.dtype)
         return np.where(u < self.amount / 2, 0, np.where(u < self.amount, 1, x)).astype(x.dtype)
 
@@ -76,4 +80,5 @@ class Masking:
         check_fields(self, "a number from 0 to 1", "amount")
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
+        x = as_floats(x, "x")
         return x * (rng.random(x.shape, dtype=x.dtype) >= self.amount)

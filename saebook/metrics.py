@@ -8,14 +8,13 @@ few samples; measure along ``axis=0``.
 import numpy as np
 
 from saebook._types import Array, ArrayLike
+from saebook.checks import as_array, as_floats
 
 
 def _matrix(a: ArrayLike, name: str) -> Array:
-    a = np.asarray(a)
+    a = as_floats(a, name)
     if a.ndim != 2 or a.size == 0:
         raise ValueError(f"{name} must be a non-empty two-dimensional array, got shape {a.shape}.")
-    if a.dtype.kind != "f":
-        raise ValueError(f"{name} must hold floating-point numbers, got {a.dtype}.")
     if not np.isfinite(a).all():
         raise ValueError(f"{name} must be finite, got NaN or infinity.")
     return a
@@ -26,6 +25,15 @@ def _pair(x: ArrayLike, x_hat: ArrayLike) -> tuple[Array, Array]:
     if x.shape != x_hat.shape:
         raise ValueError(f"x_hat must have the shape of x, {x.shape}, got {x_hat.shape}.")
     return x, x_hat
+
+
+def _scale(a: Array, axis: int | None = None) -> Array:
+    """Powers of two that bring the largest entry, or that of each row or column, to about 1.
+
+    Squares then neither overflow nor vanish, and no digit of them changes.
+    """
+    largest = np.maximum(a.max(axis, keepdims=True), -a.min(axis, keepdims=True))
+    return np.ldexp(1.0, np.minimum(-np.frexp(largest.astype(np.float64))[1], 1023))
 
 
 def reconstruction_error(x: ArrayLike, x_hat: ArrayLike) -> Array:
@@ -39,8 +47,17 @@ def reconstruction_error(x: ArrayLike, x_hat: ArrayLike) -> Array:
     -------
     ndarray (n_samples,)
     """
-    x, x_hat = _pair(x, x_hat)
-    return np.sum((x - x_hat) ** 2, axis=1)
+    return _squared_errors(*_pair(x, x_hat))
+
+
+def _squared_errors(x: Array, x_hat: Array, scale: Array | float = 1.0) -> Array:
+    sums = np.empty(len(x))
+    for start in range(0, len(x), 1024):  # copies of all samples at once would need much memory
+        rows = slice(start, start + 1024)
+        error = np.subtract(x[rows], x_hat[rows], dtype=np.float64)
+        error *= scale
+        sums[rows] = np.einsum("ij,ij->i", error, error)
+    return sums
 
 
 def fvu(x: ArrayLike, x_hat: ArrayLike) -> float:
@@ -65,12 +82,9 @@ def fvu(x: ArrayLike, x_hat: ArrayLike) -> float:
     x, x_hat = _pair(x, x_hat)
     if (x == x[0]).all():
         raise ValueError(f"x must hold at least two different samples, got {len(x)} equal one(s).")
-    mean, total, error = x.mean(axis=0, dtype=np.float64), 0.0, 0.0
-    for start in range(0, len(x), 1024):  # copies of all samples at once would need much memory
-        rows = slice(start, start + 1024)
-        total += np.sum((x[rows] - mean) ** 2)
-        error += np.sum(reconstruction_error(x[rows], x_hat[rows]), dtype=np.float64)
-    return float(error / total)
+    scale, mean = _scale(x), np.broadcast_to(x.mean(axis=0, dtype=np.float64), x.shape)
+    errors, distances = (_squared_errors(x, other, scale) for other in (x_hat, mean))
+    return float(errors.sum() / distances.sum())
 
 
 def l0(z: ArrayLike, threshold: float = 0.0) -> float:
@@ -122,11 +136,11 @@ def hoyer(z: ArrayLike, axis: int) -> Array:
     ndarray (n_samples,) or (n_latents,)
         NaN where all entries are zero: silence is neither sparse nor dense.
     """
-    z = np.abs(_matrix(z, "z").astype(np.float64))
-    n = _length(z, axis)
+    z = np.abs(_matrix(z, "z"))
+    n, z = _length(z, axis), z * _scale(z, axis)
     norm = np.sqrt((z**2).sum(axis=axis))
     ratio = np.divide(z.sum(axis=axis), norm, out=np.full(norm.shape, np.nan), where=norm > 0)
-    return (np.sqrt(n) - ratio) / (np.sqrt(n) - 1)
+    return np.clip((np.sqrt(n) - ratio) / (np.sqrt(n) - 1), 0, 1)  # rounding may leave the range
 
 
 def treves_rolls(z: ArrayLike, axis: int) -> Array:
@@ -138,13 +152,14 @@ def treves_rolls(z: ArrayLike, axis: int) -> Array:
 
     Parameters and return value are those of `hoyer`.
     """
-    z = _matrix(z, "z").astype(np.float64)
+    z = _matrix(z, "z")
     n = _length(z, axis)
     if z.min() < 0:
         raise ValueError(f"z must not be negative for treves_rolls, got {z.min():g}.")
+    z = z * _scale(z, axis)
     power = (z**2).mean(axis=axis)
     a = np.divide(z.mean(axis=axis) ** 2, power, out=np.full(power.shape, np.nan), where=power > 0)
-    return (1 - a) / (1 - 1 / n)
+    return np.clip((1 - a) / (1 - 1 / n), 0, 1)
 
 
 def _length(z: Array, axis: int) -> int:
@@ -206,9 +221,10 @@ def _cosines(rows: ArrayLike, others: ArrayLike) -> Array:
         )
     tiny = np.finfo(np.float64).tiny  # a row of zeros has cosine 0 with everything
     unit, unit_others = (
-        a / np.maximum(np.linalg.norm(a, axis=1, keepdims=True), tiny) for a in (rows, others)
+        a / np.maximum(np.linalg.norm(a, axis=1, keepdims=True), tiny)
+        for a in (a * _scale(a, axis=1) for a in (rows, others))
     )
-    return unit @ unit_others.T
+    return np.clip(unit @ unit_others.T, -1, 1)
 
 
 def psnr(x: ArrayLike, x_hat: ArrayLike) -> float:
@@ -227,7 +243,7 @@ def psnr(x: ArrayLike, x_hat: ArrayLike) -> float:
         Infinite if an image is rebuilt exactly.
     """
     x, x_hat = _pair(x, x_hat)
-    error = np.mean((x - np.clip(x_hat, 0, 1)) ** 2, axis=1, dtype=np.float64)
+    error = _squared_errors(x, np.clip(x_hat, 0, 1)) / x.shape[1]
     with np.errstate(divide="ignore"):
         return float(np.mean(-10 * np.log10(error)))
 
@@ -276,7 +292,8 @@ def false_alarms_at(detection: float, normal: ArrayLike, anomalous: ArrayLike) -
     -------
     float
     """
-    normal, anomalous = np.asarray(normal, dtype=float), np.asarray(anomalous, dtype=float)
+    normal = as_array(normal, "normal").astype(float)
+    anomalous = as_array(anomalous, "anomalous").astype(float)
     if not 0 < detection <= 1:
         raise ValueError(f"detection must be above 0 and at most 1, got {detection!r}.")
     for name, scores in (("normal", normal), ("anomalous", anomalous)):
@@ -285,6 +302,6 @@ def false_alarms_at(detection: float, normal: ArrayLike, anomalous: ArrayLike) -
                 f"{name} must be a non-empty one-dimensional array of finite scores, "
                 f"got shape {scores.shape}."
             )
-    needed = int(np.ceil(detection * len(anomalous) - 1e-9))  # 0.1 * 30 is a little above 3
+    needed = max(1, int(np.ceil(detection * len(anomalous) - 1e-9)))  # 0.1 * 30 is above 3
     threshold = np.sort(anomalous)[-needed]
     return float(np.mean(normal >= threshold))

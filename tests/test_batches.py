@@ -1,12 +1,16 @@
 """Data that fit is given batch by batch: a file larger than memory, a list, a loader."""
 
+import json
 import subprocess
 import sys
+import zlib
 
+import ml_dtypes
 import numpy as np
 import pytest
 
 from saebook import KL, SAEConfig, TrainConfig, parity, reference
+from saebook.batches import Batches, Shards
 from saebook.corruption import GaussianNoise
 from saebook.start import epoch_order, init_params
 
@@ -38,9 +42,31 @@ class Loader:
             yield self.make(self.x[order[start : start + TRAINING.batch_size]])
 
 
+class Generating:
+    """Starts anew at every pass, and has no length."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __iter__(self):
+        yield from self.batches
+
+
 def as_memmap(x, tmp_path):
-    np.save(tmp_path / "x.npy", x)
-    return np.load(tmp_path / "x.npy", mmap_mode="r")
+    path = tmp_path / f"{len(list(tmp_path.iterdir()))}.npy"
+    np.save(path, x)
+    return np.load(path, mmap_mode="r")
+
+
+def forms(x, tmp_path):
+    """The same samples in each form: as one array, and in batches."""
+    return {
+        "array": x,
+        "memmap": as_memmap(x, tmp_path),
+        "shards": Shards([as_memmap(x[:9], tmp_path), x[9:]]),
+        "list": [x[:32], x[32:]],
+        "iterable": Generating([x[:32], x[32:]]),
+    }
 
 
 @pytest.mark.parametrize(
@@ -82,11 +108,11 @@ def test_a_list_of_rows_is_an_array(framework, x):
         (lambda x: Loader(x[:0]), "x must give at least one batch, got none in epoch 1"),
         (
             lambda x: [x, x[:, :3]],
-            r"a batch of x must have shape \(n_samples, 12\).* got \(100, 3\)",
+            r"batch 1 of x must have shape \(n_samples, 12\).* got \(100, 3\)",
         ),
-        (lambda x: [x, x * np.nan], "a batch of x must be finite"),
-        (lambda x: [x, x.astype(int)], "a batch of x must hold floating-point numbers"),
-        (lambda x: Loader(x, lambda batch: (batch, batch)), "a batch of x must have shape"),
+        (lambda x: [x, x * np.nan], "batch 1 of x must be finite"),
+        (lambda x: [x, x.astype(int)], "batch 1 of x must hold floating-point numbers"),
+        (lambda x: Loader(x, lambda batch: (batch, batch)), "batch 0 of x must be one array"),
     ],
 )
 def test_wrong_batches_are_refused(framework, x, given, message):
@@ -99,7 +125,7 @@ def test_wrong_batches_are_refused(framework, x, given, message):
     [
         (lambda x: x[:, :3], r"x must have shape \(n_samples, 12\)"),
         (lambda x: (255 * x).astype(np.uint8), "divide 8-bit images by 255"),
-        (lambda x: np.where(x > 0.9, np.inf, x), "a batch of x must be finite"),
+        (lambda x: np.where(x > 0.9, np.inf, x), "x must be finite"),
     ],
 )
 def test_wrong_files_are_refused(framework, x, tmp_path, change, message):
@@ -126,6 +152,137 @@ def test_one_noisy_copy_of_everything(framework, x):
         ValueError, match="corruption must hold floating-point numbers in the shape"
     ):
         train(framework, x, corruption=noisy[:3])
+
+
+@pytest.mark.parametrize("number", [0, 37, 99])
+def test_a_bad_sample_is_named_by_the_users_number(framework, x, tmp_path, number):
+    """Not by its place in a shuffled batch."""
+    x[number, 3] = np.nan
+    batch, row = divmod(number, 32) if number < 32 else (1, number - 32)
+    in_file = rf"^x must be finite, got NaN or infinity in sample number {number}\."
+    in_batch = rf"^batch {batch} of x must be finite, .* the first of them number {row}\."
+    message = {
+        "array": rf"^x must be finite, .* in 1 sample\(s\), the first of them number {number}\.",
+        "memmap": in_file,
+        "shards": in_file,
+        "list": in_batch,
+        "iterable": in_batch,
+    }
+    for form, given in forms(x, tmp_path).items():
+        with pytest.raises(ValueError, match=message[form]):
+            train(framework, given)
+
+
+def test_of_several_bad_samples_in_a_batch_of_a_file_the_first_is_named(x, tmp_path):
+    x[[80, 15, 60]] = np.inf
+    data = Batches(CONFIG, as_memmap(x, tmp_path), "float32", TrainConfig(batch_size=100))
+    with pytest.raises(ValueError, match="sample number 15"):
+        next(data.epoch(0))
+
+
+def test_a_file_may_hold_half_precision(x, tmp_path):
+    for dtype in (np.float16, ml_dtypes.bfloat16):
+        half = x.astype(dtype)
+        path = tmp_path / "half"
+        half.tofile(path)
+        file = np.memmap(path, dtype, "r", shape=x.shape)
+        for given in (file, Shards([file[:9], file[9:]]), Shards([half[:9], half[9:]])):
+            data = Batches(CONFIG, given, "float32", TRAINING)
+            order = reference.epoch_order(len(x), TRAINING.seed, 0)
+            found = np.concatenate([batch for (batch,) in data.epoch(0)])
+            np.testing.assert_array_equal(found, half[order].astype(np.float32))
+            assert json.dumps(data.mark())
+
+
+def test_what_the_encoder_sees_is_corrupted_and_the_target_is_not(x, tmp_path):
+    """In all forms and every epoch; of several processes, each gets its own rows of both."""
+
+    def flip(batch, rng):
+        return 1 - batch + rng.random(batch.shape, dtype=np.float32)
+
+    for form, given in forms(x, tmp_path).items():
+        for rank, epoch in ((0, 0), (0, 1), (1, 1)):
+            data = Batches(CONFIG, given, "float32", TRAINING, flip, rank, world_size=2)
+            noise = reference.noise_generator(TRAINING.seed, epoch)
+            rows = reference.epoch_order(len(x), TRAINING.seed, epoch)
+            sizes = [32, 32, 32, 4]
+            if form in ("list", "iterable"):
+                rows, sizes = np.arange(len(x)), [32, 68]
+            batches = np.split(x[rows], np.cumsum(sizes)[:-1])
+            for (clean, noisy), batch in zip(data.epoch(epoch), batches, strict=True):
+                half = slice(len(batch) // 2) if rank == 0 else slice(len(batch) // 2, None)
+                clean = x[clean] if form == "array" else clean
+                np.testing.assert_array_equal(clean, batch[half])
+                np.testing.assert_array_equal(noisy, flip(batch, noise)[half])
+
+
+def test_of_a_corrupted_array_each_batch_gets_its_own_rows(x):
+    data = Batches(CONFIG, x, "float32", TRAINING, 1 - x)
+    order = []
+    for rows, noisy in data.epoch(0):
+        np.testing.assert_array_equal(noisy, 1 - x[rows])
+        order.extend(rows)
+    np.testing.assert_array_equal(order, reference.epoch_order(len(x), TRAINING.seed, 0))
+
+
+def test_noise_reaches_the_weights(framework, x, tmp_path):
+    clean = train(framework, x)[0]["W_enc"]
+    noisy = [train(framework, x, corruption=1 - x)]
+    for given in forms(x, tmp_path).values():
+        noisy.append(train(framework, given, corruption=lambda batch, rng: 1 - batch))
+    for params, _ in noisy:
+        assert np.abs(params["W_enc"] - clean).max() > 1e-3
+
+
+def mark(given, dtype="float32"):
+    found = Batches(CONFIG, given, dtype, TrainConfig(epochs=1)).mark()
+    assert json.loads(json.dumps(found)) == found
+    return found
+
+
+def test_a_mark_tells_data_from_other_data(x, tmp_path):
+    other = x.copy()
+    other[0, 0] += 1
+    given, again, different = (forms(a, tmp_path) for a in (x, x, other))
+    for form in ("array", "memmap", "shards", "list"):
+        assert mark(given[form]) == mark(again[form])
+        assert mark(given[form]) != mark(different[form])
+        assert mark(given[form]) != mark(forms(x[:90], tmp_path)[form])
+    assert mark(given["memmap"]) == mark(given["shards"])
+    assert mark(given["memmap"])[:3] == [100, 12, "float32"]
+    assert mark(given["list"])[:4] == [2, 32, 12, "float32"]
+
+
+def test_a_mark_of_an_array_is_what_checkpoints_have_always_held(x):
+    for dtype in ("float32", "float64"):
+        expected = [100, 12, zlib.crc32(x.astype(dtype).tobytes())]
+        for given in (x, np.asfortranarray(x), x.tolist()):
+            assert mark(given, dtype) == expected
+
+
+def test_a_mark_of_a_long_file_reads_little_of_it(tmp_path):
+    file = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (100_000, 12))
+    read = []
+
+    class Counting(np.memmap):
+        def __getitem__(self, rows):
+            read.append(len(rows))
+            return super().__getitem__(rows)
+
+    before = mark(file.view(Counting))
+    assert read == [64]
+    file[-1, 0] = 1
+    assert mark(file) != before
+
+
+def test_a_mark_begins_no_pass_over_a_loader(x):
+    """The order of one may depend on the number of its passes, or on a global random state."""
+    loader = Loader(x)
+    assert mark(loader) == [0]
+    assert loader.epoch == -1
+    batches = iter([x])
+    assert mark(batches) == [1]
+    assert next(batches) is x
 
 
 STREAM = """

@@ -26,6 +26,18 @@ def test_same_shape_and_dtype_in_range_and_drawn_from_the_generator_alone(corrup
     assert corruption(x.astype(float), np.random.default_rng(0)).dtype == float
 
 
+@pytest.mark.parametrize("sigma", [0.3, (0.1, 0.5)])
+def test_a_measured_sigma_changes_neither_dtype_nor_noise(sigma, x):
+    """`x.std()` of float64 samples is NumPy's float64, which float32 gives way to."""
+    measured = tuple(map(np.float64, sigma)) if isinstance(sigma, tuple) else np.float64(sigma)
+    for clip in (True, False):
+        expected, found = (
+            GaussianNoise(s, clip)(x, np.random.default_rng(5)) for s in (sigma, measured)
+        )
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_gaussian_noise_has_its_standard_deviation(x):
     noise = GaussianNoise(0.3, clip=False)(x, np.random.default_rng(0)) - x
     assert noise.mean() == pytest.approx(0, abs=0.005)

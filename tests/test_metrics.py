@@ -83,6 +83,80 @@ def test_sparseness_by_hand():
     assert metrics.hoyer(-z, axis=1) == metrics.hoyer(z, axis=1)
 
 
+SIZES = [1e-300, 1e-200, 1e-20, 1.0, 1e20, 1e200, 1e307]
+
+
+@pytest.mark.parametrize("measure", [metrics.hoyer, metrics.treves_rolls])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_sparseness_stays_in_its_range_and_does_not_depend_on_the_size(measure, axis):
+    """Squares of 1e-200 are 0 and those of 1e200 infinite; rounding must not leave the range."""
+    rng = np.random.default_rng(0)
+    codes = [rng.random((7, 7)) * (rng.random((7, 7)) < share) for share in (0.1, 0.3, 1.0)]
+    codes += [np.eye(7), np.full((7, 7), 0.1), 1 - 1e-9 * np.eye(7), np.eye(7) + 1e-9]
+    for z in codes:
+        expected = measure(z, axis)
+        active = z.any(axis=axis)
+        for size in SIZES:
+            found = measure(size * z, axis)
+            np.testing.assert_array_equal(np.isnan(found), ~active)
+            assert ((found[active] >= 0) & (found[active] <= 1)).all()
+            np.testing.assert_allclose(found, expected, atol=1e-12)
+    mixed = np.diag(np.array(SIZES)) * np.ones((7, 1))  # each row and column of its own size
+    np.testing.assert_allclose(measure(mixed, axis), 1)
+    smallest = np.full((2, 3), 5e-324)
+    np.testing.assert_allclose(measure(smallest, axis), 0, atol=1e-12)
+
+
+def test_fvu_and_cosines_do_not_depend_on_the_size():
+    rng = np.random.default_rng(0)
+    x, x_hat = rng.random((2, 30, 4))
+    for size in (1e-300, 1e-200, 1e200, 1e300):
+        assert metrics.fvu(size * x, size * x_hat) == pytest.approx(metrics.fvu(x, x_hat))
+        for function in (metrics.max_cosines, metrics.matched_cosines):
+            np.testing.assert_allclose(function(size * x, x_hat / size), function(x, x_hat))
+
+
+def test_no_cosine_is_above_1():
+    rows = np.random.default_rng(0).normal(size=(500, 7))
+    assert metrics.max_cosines(rows, rows).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_sums_are_taken_in_float64(dtype):
+    """float16 ends at 65504, and float32 has 24 digits: sums of many need more."""
+    rng = np.random.default_rng(0)
+    x, x_hat = (300 * rng.random((2, 50, 400))).astype(dtype)
+    exact, exact_hat = x.astype(float), x_hat.astype(float)
+    for function in (
+        metrics.reconstruction_error,
+        metrics.fvu,
+        metrics.max_cosines,
+        metrics.matched_cosines,
+        lambda a, b: metrics.hoyer(a, 1),
+        lambda a, b: metrics.treves_rolls(a, 0),
+        lambda a, b: metrics.l0(a, 100.0),
+        lambda a, b: metrics.dead_features(a, 299.0),
+    ):
+        found, expected = function(x, x_hat), function(exact, exact_hat)
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
+    small, other = (x / 512).astype(dtype), (x_hat / 512).astype(dtype)
+    assert metrics.psnr(small, other) == pytest.approx(
+        metrics.psnr(small.astype(float), other.astype(float)), rel=1e-14
+    )
+
+
+def test_an_error_in_float32_is_that_of_the_numbers_and_no_other():
+    """Large in size, or a small error in a large mean."""
+    x = np.full((2, 3), 1e30, np.float32)
+    np.testing.assert_allclose(metrics.reconstruction_error(x, -x), 3 * (2e30) ** 2)
+    rng = np.random.default_rng(0)
+    x = (1e4 + rng.normal(size=(3000, 5))).astype(np.float32)
+    x_hat = x + rng.normal(scale=0.1, size=x.shape).astype(np.float32)
+    exact, exact_hat = x.astype(np.longdouble), x_hat.astype(np.longdouble)
+    expected = np.sum((exact - exact_hat) ** 2) / np.sum((exact - exact.mean(axis=0)) ** 2)
+    assert metrics.fvu(x, x_hat) == pytest.approx(float(expected), rel=1e-12)
+
+
 def test_psnr_is_a_mean_over_images_of_clipped_reconstructions():
     x = np.zeros((2, 4))
     x_hat = np.array([[0.1] * 4, [0.01] * 4])
@@ -104,6 +178,9 @@ def test_false_alarms_at_a_detection_rate():
     assert metrics.false_alarms_at(0.8, normal, anomalous) == 0.3  # threshold 7
     assert metrics.false_alarms_at(0.95, normal, normal + 100) == 0
     assert metrics.false_alarms_at(0.1, normal, np.arange(30.0)) == 0
+    for kind in (int, np.uint8, np.float16):
+        assert metrics.false_alarms_at(0.8, normal.astype(kind), anomalous.astype(kind)) == 0.3
+    assert metrics.false_alarms_at(1e-12, normal, anomalous) == 0  # one anomaly has to be found
 
 
 @pytest.mark.parametrize(
