@@ -42,7 +42,6 @@ NAMES: dict[str, dict[str, str]] = {
         "read_images": "saebook.samples",
         "write_images": "saebook.samples",
     },
-    "saebook.weights": {"replace_file": "saebook.files"},
 }
 
 
@@ -62,6 +61,17 @@ def names_of(module: str) -> Callable[[str], Any]:
         return getattr(import_module(place), name)
 
     return moved
+
+
+def modules_of(package: str) -> Callable[[str], ModuleType]:
+    """What to make a package's ``__getattr__``, for the modules that are gone from it."""
+
+    def gone(name: str) -> ModuleType:
+        if f"{package}.{name}" not in MODULES:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return import_module(f"{package}.{name}")
+
+    return gone
 
 
 class _Finder(MetaPathFinder, Loader):

@@ -92,6 +92,7 @@ class Batches:
 
     x: Any
     array: Array | None
+    whole: Array  # the latest batch of all processes together
     corruption: Any
     noisy: Array | None
 
@@ -158,6 +159,7 @@ class Batches:
         n_batches = 0
         for batch in self._given() if self.streamed else self._rows(number):
             n_batches += 1
+            self.whole = batch
             share = self._share(len(batch))
             if self.corruption is None:
                 yield (self._read(batch[share]),)

@@ -12,6 +12,7 @@ from saebook import weights
 from saebook._types import Array, Params, StrPath
 from saebook.batches import Batches
 from saebook.config import TrainConfig
+from saebook.files import check_writable
 from saebook.model import Autoencoder
 from saebook.parameters import counted_names
 
@@ -49,7 +50,7 @@ class Checkpoint:
         adam: Params | None = None,
     ) -> None:
         self.path = None if path is None else Path(path)
-        self.epochs = epochs
+        self.epochs, self.ended = epochs, False
         # Lists of its own: those given may be somebody's, such as an estimator's and its copies'.
         self.history = {name: list(values) for name, values in (history or {}).items()}
         self._adam: Params = adam or {}
@@ -72,12 +73,13 @@ class Checkpoint:
         """
         if self.path is None:
             return
+        check_writable(self.path)
         self.training: dict[str, Any] = {
             "config": weights.config_to_dict(model.config),
             "dtype": model.dtype,
             "start": _checksum(model.to_numpy().values()),
             **dataclasses.asdict(train_config),
-            "x": None if data.array is None else [*data.array.shape, _checksum([data.array])],
+            "x": data.mark(),
             "x_val": None if x_val is None else [*x_val.shape, _checksum([x_val])],
             "corruption": _name(data.corruption) if data.noisy is None else _checksum([data.noisy]),
         }
@@ -97,14 +99,18 @@ class Checkpoint:
         finite = all(np.isfinite(value).all() for value in adam.values())
         if not (_sound(notes) and shapes == {"adam.t": ()} | moments and finite):
             raise ValueError(f"checkpoint must be a file that fit has written, got {self.path}.")
+        before = notes["training"]
+        if before.get("x", 0) is None:  # of data that were not in memory 0.3.0 kept nothing
+            before = {**before, "x": self.training["x"]}
         for name, value in self.training.items():
-            if notes["training"].get(name) != value:
+            if before.get(name) != value:
                 raise ValueError(
                     f"checkpoint must belong to this training, but {self.path} was begun with "
-                    f"another {_NAMES.get(name, name)}: {notes['training'].get(name)!r}, "
+                    f"another {_NAMES.get(name, name)}: {before.get(name)!r}, "
                     f"got {value!r}; name another file, or delete this one."
                 )
         self.epochs, self.history = notes["epochs"], notes["history"]
+        self.ended = notes.get("ended", False)
         self._adam = {name.removeprefix("adam."): value for name, value in adam.items()}
         model.from_numpy(params)
 
@@ -118,9 +124,19 @@ class Checkpoint:
         self.epochs += 1
         self._optimizer = optimizer
         append_row(self.history, row)
+        self._write(model, rank)
+
+    def end(self, model: Autoencoder, rank: int = 0) -> None:
+        """Note that training has ended before its last epoch, and will not go on."""
+        self.ended = True
+        self._write(model, rank)
+
+    def _write(self, model: Autoencoder, rank: int) -> None:
         if self.path is None or rank > 0:
             return
         notes = {"epochs": self.epochs, "history": self.history, "training": self.training}
+        if self.ended:
+            notes["ended"] = True
         tensors = {f"adam.{name}": value for name, value in self.adam.items()}
         weights.write(self.path, model.config, model.to_numpy(), tensors, notes)
 
@@ -135,12 +151,11 @@ def marks(
     model: Autoencoder, train_config: TrainConfig, data: Batches, state: Checkpoint
 ) -> dict[str, int]:
     """What processes that train together must begin with alike, as a number for each."""
-    x = data.array if data.streamed or data.array is not None else np.array(data.x.shape)
     return {
         "train_config": zlib.crc32(repr(train_config).encode()),
         "model.config": zlib.crc32(repr(model.config).encode()),
         "model (weights)": _checksum(model.to_numpy().values()),
-        "x": 0 if x is None else _checksum([x]),
+        "x": zlib.crc32(repr(data.mark()).encode()),
         "checkpoint (epochs in it)": state.epochs,
     }
 
@@ -161,12 +176,13 @@ _NAMES = {"start": "model (initial weights)", "seed": "train_config.seed"}
 
 def _sound(notes: Any) -> bool:
     """Whether the notes in a file are such as `Checkpoint` writes."""
-    if not isinstance(notes, dict) or set(notes) != {"epochs", "history", "training"}:
+    if not isinstance(notes, dict) or {*notes} - {"ended"} != {"epochs", "history", "training"}:
         return False
     epochs, history, training = notes["epochs"], notes["history"], notes["training"]
     return (
         isinstance(epochs, int)
         and isinstance(training, dict)
+        and isinstance(notes.get("ended", False), bool)
         and isinstance(history, dict)
         and all(isinstance(values, list) and len(values) == epochs for values in history.values())
     )

@@ -87,7 +87,7 @@ def check_floats(x: Any, name: str) -> None:
         raise ValueError(f"{name} must hold real numbers, got an array of {x.dtype}.")
 
 
-def check_dtype(dtype: DTypeLike) -> None:
+def check_model_dtype(dtype: DTypeLike) -> None:
     """Raise ValueError unless a model can have parameters of this type."""
     if str(dtype) not in ("float32", "float64"):
         raise ValueError(f"model must be of dtype float32 or float64, got {dtype}.")
@@ -115,7 +115,7 @@ def check_samples(
         width than the model, holds NaN or infinity, or leaves [0, 1] where the error is binary
         cross-entropy; or if no model can have this `dtype`.
     """
-    check_dtype(dtype)
+    check_model_dtype(dtype)
     x = as_array(x, name)
     check_array(config, x, name)
     x = _ready(x, dtype)

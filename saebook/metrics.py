@@ -104,17 +104,7 @@ def l0(z: ArrayLike, threshold: float = 0.0) -> float:
 
 
 def dead_features(z: ArrayLike, threshold: float = 0.0) -> Array:
-    """Which latents are active, in size above a threshold, for no sample at all.
-
-    Parameters
-    ----------
-    z : array (n_samples, n_latents)
-    threshold : float
-
-    Returns
-    -------
-    ndarray of bool (n_latents,)
-    """
+    """Which latents, ``(n_latents,)``, are active for no sample at all; arguments as for `l0`."""
     return ~np.any(np.abs(_matrix(z, "z")) > threshold, axis=0)
 
 

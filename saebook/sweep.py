@@ -53,6 +53,10 @@ def fit_many(
     if train_config.mixed_precision:
         raise ValueError("train_config.mixed_precision must be False for several models, got True.")
     data = Batches(models[0].config, x, models[0].dtype, train_config)
+    if data.array is None:
+        raise ValueError(
+            f"x must be an array in memory for several models, got {type(x).__name__}."
+        )
     module = import_module(f"saebook.{models[0].framework}.sweep")
     engine = module.SweepEngine(models, numbers, train_config)
     engine.begin(data)
@@ -108,7 +112,7 @@ def check_models(models: Sequence[Autoencoder]) -> dict[str, Array]:
 
 
 class SweepEngine:
-    """A training of several models, for the loop that `saebook.training.Engine` serves.
+    """A training of several models, for the loop that `saebook.engine.Engine` serves too.
 
     Parameters
     ----------
@@ -116,6 +120,8 @@ class SweepEngine:
     numbers : dict of str to array (n_models,)
         As from `check_models`.
     """
+
+    world_size = 1
 
     def __init__(self, models: Sequence[Any], numbers: Mapping[str, Array]) -> None:
         self.model, self.config = models[0], models[0].config

@@ -1,7 +1,7 @@
 """Training, and reading a trained model, in either framework: NumPy arrays in, NumPy arrays out.
 
 The loop over epochs is here. What a framework does in its own words, the data on the device, a
-step, the sums of an epoch, is the file ``engine.py`` of each.
+step, the sums of an epoch, is the file ``engine.py`` of each; `saebook.engine` says what that is.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,8 +21,9 @@ from saebook.checks import (
     check_validation,
 )
 from saebook.config import TrainConfig
+from saebook.engine import Engine, agreed
 from saebook.metrics import dead_features, fvu, l0
-from saebook.model import Autoencoder, has_sparse_code, loss_terms
+from saebook.model import Autoencoder, loss_terms
 
 # What an engine sums over the samples of an epoch, in this order, while the weights move.
 FIGURES = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
@@ -34,67 +35,6 @@ MEASURES: dict[str, Callable[[Array, Array, Array, float], float]] = {
     "dead": lambda x, x_hat, z, above: int(dead_features(z, above).sum()),
     "fvu": lambda x, x_hat, z, above: fvu(x, x_hat),
 }
-
-
-class Engine:
-    """A training of one model, in which a framework says the rest in its own words.
-
-    Parameters
-    ----------
-    model : SparseAutoencoder
-    train_config : TrainConfig
-    processes : module
-        The framework's ``distributed``: several processes may train together.
-    sparse : bool
-        Whether the code in training is a `saebook.model.SparseCode`, if that is enough.
-    """
-
-    optimizer: Any
-
-    def __init__(self, model: Any, train_config: TrainConfig, processes: Any, sparse: bool) -> None:
-        self.model, self.processes = model, processes
-        self.rank, self.world_size = processes.rank(), processes.world_size()
-        self.mixed = train_config.mixed_precision
-        self.sparse = sparse and has_sparse_code(model.config) and not self.mixed
-
-    def begin(self, data: Batches) -> None:
-        """Take the samples to the device, if they are in memory."""
-        raise NotImplementedError
-
-    def begin_epoch(self) -> None:
-        """Forget the sums of the epoch before."""
-        raise NotImplementedError
-
-    def step(self, rate: float, strength: float, batch: Array, *noisy: Array) -> None:
-        """Train on a batch of `Batches.epoch`, at a learning rate and a strength of the penalty."""
-        raise NotImplementedError
-
-    def end_epoch(self, n_samples: int) -> tuple[Array, Array]:
-        """Means of `FIGURES`, ``(5,)``, and which latents fired, ``(n_latents,)``.
-
-        Of several models at once, both have a row for each.
-        """
-        raise NotImplementedError
-
-    def stop(self) -> None:
-        """Leave the model as it was but for its weights."""
-        self.model.product_dtype = None
-
-    def forward(self, x: Any, noisy: Any, strength: Any) -> tuple[Any, Any, dict[str, Any]]:
-        """Pre-activation, code, and terms of the loss of a batch."""
-        seen = x if noisy is None else noisy
-        if self.sparse:
-            a, z = self.model.kind.sparse_code(seen)
-        else:
-            a = self.model.preactivation(seen)
-            z = self.model.code(a, training=True)
-        return a, z, loss_terms(self.model, x, a, z, strength)
-
-    def settle(self, a: Any, z: Any) -> None:
-        """What follows a step: the kind counts, and the dictionary gets its norm back."""
-        self.model.kind.count(a, z)
-        if self.model.config.unit_norm:
-            self.model.normalize_decoder()
 
 
 def epochs(
@@ -110,7 +50,7 @@ def epochs(
         for epoch in tqdm(todo, desc="training", unit="epoch", disable=hide):
             engine.begin_epoch()
             n_samples = 0
-            for batch, *noisy in data.epoch(epoch):
+            for batch, *noisy in agreed(engine, data, epoch):
                 rate = train_config.learning_rate_at(n_steps, data.n_steps)
                 engine.step(rate, train_config.strength_at(n_steps), batch, *noisy)
                 n_steps += 1
@@ -166,12 +106,13 @@ def fit(
         corrupted copy of all samples, the same in every epoch.
     checkpoint : str or path-like, optional
         File that is written after every epoch, whole or not at all. If it exists, training goes on
-        from it, exactly as if it had never stopped. Of several processes one writes, and all read.
+        from it, exactly as if it had never stopped; one that `after_epoch` has ended stays as it
+        is. Of several processes one writes, and all read.
     progress : bool, optional
         Whether to show a progress bar; by default on terminals only.
     after_epoch : callable, optional
         ``after_epoch(number, row)`` is called with the number of the epoch, from 1, and its
-        figures; training ends when it returns a true value.
+        figures; training ends when it returns a true value, of several processes in any.
 
     Returns
     -------
@@ -190,24 +131,33 @@ def fit(
         If the loss or a parameter stops being finite.
     OSError
         If the checkpoint cannot be written. The one before it stays.
+    RuntimeError
+        If another of the processes that train together has failed; it says why itself.
     """
     if train_config.mixed_precision and model.dtype != "float32":
         raise ValueError(f"mixed_precision needs a model of dtype float32, got {model.dtype}.")
     engine = model.engine(train_config)
     rank, world_size = engine.rank, engine.world_size
-    data = Batches(model.config, x, model.dtype, train_config, corruption, rank, world_size)
-    x_val = check_validation(model.config, x_val, model.dtype)
-    x_val_noisy = check_validation_noise(corruption, x_val, train_config.seed)
     run = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
-    run.begin(model, train_config, data, x_val)
+
+    def begin() -> tuple[Batches, Array | None, Array | None]:
+        data = Batches(model.config, x, model.dtype, train_config, corruption, rank, world_size)
+        held_out = check_validation(model.config, x_val, model.dtype)
+        noisy = check_validation_noise(corruption, held_out, train_config.seed)
+        run.begin(model, train_config, data, held_out)
+        return data, held_out, noisy
+
+    data, x_val, x_val_noisy = engine.in_all(begin)
     if world_size > 1:
         alike = marks(model, train_config, data, run)
-        check_same(alike, engine.processes.gather_numbers(list(alike.values()), model.device))
+        check_same(alike, engine.gather(list(alike.values())))
     engine.begin(data)
     n_steps = 0
     if run.adam:
         engine.optimizer.from_numpy(run.adam)
         n_steps = int(run.adam["t"])
+    if run.ended:
+        return run.history
     hide = True if rank > 0 else None if progress is None else not progress
     for epoch, means, fired in epochs(engine, data, train_config, run.epochs, n_steps, hide):
         row = row_of(means, fired)
@@ -215,9 +165,13 @@ def fit(
         if x_val is not None:
             values = evaluate(model, x_val, x_val_noisy)
             row |= {f"val_{name}": value for name, value in values.items()}
-        run.end_epoch(model, row, engine.optimizer, rank)
-        engine.processes.barrier()
-        if after_epoch is not None and after_epoch(epoch + 1, row):
+
+        def end_epoch(number: int = epoch + 1, row: dict[str, float] = row) -> bool:
+            run.end_epoch(model, row, engine.optimizer, rank)
+            return after_epoch is not None and bool(after_epoch(number, row))
+
+        if engine.gather([engine.in_all(end_epoch)]).any():  # one that ends it ends it for all
+            run.end(model, rank)
             break
     return run.history
 

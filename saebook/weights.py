@@ -16,9 +16,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from saebook import _renamed
 from saebook._types import Array, Params, StrPath
-from saebook.checks import check_params
+from saebook.checks import check_model_dtype, check_params
 from saebook.config import SAEConfig
 from saebook.files import check_writable, replace_file
 from saebook.kinds import KINDS, AuxK
@@ -49,6 +48,7 @@ def save(model: Autoencoder, path: StrPath, image_shape: Sequence[int] | None = 
     OSError
         If the file cannot be written, for example on a full disk. What was there stays.
     """
+    check_model_dtype(model.dtype)
     write(path, model.config, model.to_numpy(), image_shape=image_shape)
 
 
@@ -281,6 +281,3 @@ def _fields(wanted: Sequence[str], settings: Any, name: str) -> dict[str, Any]:
     if found != sorted(wanted):
         raise ValueError(f"{name} must have the fields {', '.join(wanted)}, got {found!r}.")
     return dict(settings)
-
-
-__getattr__ = _renamed.names_of(__name__)

@@ -119,6 +119,81 @@ def test_after_epoch_can_stop_and_the_file_has_what_was_trained(framework, x, pa
     _, history = train(framework, x, checkpoint=path, after_epoch=enough)
     assert seen == list(enumerate(history["loss"], start=1))
     assert len(seen) == weights.read_all(path)[3]["epochs"] == 3
+    # It has ended: the same script, started again, does not train past its end.
+    again, history = train(framework, x, checkpoint=path, after_epoch=enough)
+    assert len(seen) == len(history["loss"]) == 3
+    np.testing.assert_array_equal(again["W_enc"], weights.read(path)[1]["W_enc"])
+
+
+def other(x, rng):
+    return x + rng.normal(size=x.shape).astype(x.dtype)
+
+
+def another(x, rng):
+    return 0.5 * other(x, rng)
+
+
+def test_a_function_and_an_array_of_noise_are_told_apart(framework, x, path):
+    """By name the one, by its numbers the other: either would end at other weights."""
+    train(framework, x, epochs=1, checkpoint=path, corruption=other)
+    with pytest.raises(ValueError, match="another corruption: 'other', got 'another'"):
+        train(framework, x, checkpoint=path, corruption=another)
+    train(framework, x, checkpoint=path, corruption=other)
+    path.unlink()
+    train(framework, x, epochs=1, checkpoint=path, corruption=x + 0.1)
+    with pytest.raises(ValueError, match="another corruption: "):
+        train(framework, x, checkpoint=path, corruption=x + 0.2)
+    train(framework, x, checkpoint=path, corruption=x + 0.1)
+
+
+@pytest.mark.parametrize("form", ["memmap", "shards", "list", "loader"])
+def test_other_data_that_are_not_in_memory_are_told_apart(framework, x, path, tmp_path, form):
+    from saebook.batches import Shards
+
+    def given(x, name):
+        np.save(tmp_path / f"{name}.npy", x)
+        file = tmp_path / f"{name}.npy"
+        if form == "memmap":
+            return np.load(file, mmap_mode="r")
+        batches = [x[:50], x[50:]] if name == "one" or form == "list" else [x[:50], x[50:], x[:1]]
+        return (
+            Shards([file]) if form == "shards" else batches if form == "list" else Loader(batches)
+        )
+
+    class Loader:
+        def __init__(self, batches):
+            self.batches = batches
+
+        def __iter__(self):
+            yield from self.batches
+
+        def __len__(self):
+            return len(self.batches)
+
+    train(framework, given(x, "one"), epochs=1, checkpoint=path)
+    with pytest.raises(ValueError, match="with another x: "):
+        train(framework, given(x + 0.1, "two"), checkpoint=path)
+    _, history = train(framework, given(x, "one"), checkpoint=path)
+    assert len(history["loss"]) == TRAINING.epochs
+
+
+def test_a_file_of_0_3_0_that_kept_nothing_of_such_data_goes_on(framework, x, path):
+    batches = [x[:50], x[50:]]
+    train(framework, batches, epochs=1, checkpoint=path)
+    config, params, adam, notes = weights.read_all(path)
+    notes["training"]["x"] = None
+    weights.write(path, config, params, adam, notes)
+    _, history = train(framework, batches, checkpoint=path)
+    assert len(history["loss"]) == TRAINING.epochs
+
+
+def test_the_place_for_the_file_is_looked_at_before_the_first_step(framework, x, tmp_path):
+    def never(number, row):
+        raise AssertionError("it has trained")
+
+    for path in (tmp_path / "none" / "run", tmp_path):
+        with pytest.raises(OSError, match=r"in a folder that is there|must be a file"):
+            train(framework, x, checkpoint=path, after_epoch=never)
 
 
 # Killed at any moment: 25 times in each framework, by a signal that no program can catch, after a

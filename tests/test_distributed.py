@@ -14,6 +14,7 @@ import pytest
 
 from saebook import KL, SAEConfig, TrainConfig, parity, reference
 from saebook.batches import Batches, Shards
+from saebook.start import epoch_order
 from tests.conftest import FRAMEWORKS
 from tests.distributed import worker
 
@@ -140,6 +141,38 @@ def test_data_checkpoints_ties_and_refusals(name, tmp_path):
     for process in found:
         for case, sentence in REFUSALS.items():
             assert str(of(process, "errors")[case]).startswith(sentence), case
+
+
+AGREED = {  # the same sentence in both, or that of the first process and of the second
+    "uneven": ["x must give equally many batches in every process, got 2 in some and more"] * 2,
+    "divided": ["x must give the same batches in every process, each of which takes its share"] * 2,
+    "lists": ["x must be the same in every process"] * 2,
+    "fails": ["the disk is full", "training ends, because process 0 failed."],
+    "width": ["training ends, because process 1 failed.", "x must have shape (n_samples, 12)"],
+    "row": ["training ends, because process 1 failed.", "x must be finite, got NaN or infinity in"],
+    "stops": ["no error"] * 2,
+    "again": ["no error"] * 2,
+}
+
+
+def test_the_broken_row_is_in_the_second_share():
+    """Or `AGREED` would name the wrong process."""
+    place = np.flatnonzero(epoch_order(100, worker.TRAINING.seed, 0) == 0)[0]
+    assert place < 93  # not in the last batch, which is shorter
+    assert (place % 31 >= 31 // 2) == (
+        AGREED["row"][0] == "training ends, because process 1 failed."
+    )
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_processes_agree_before_anyone_waits(name, tmp_path):
+    found = run(name, "agree", tmp_path)
+    for rank, process in enumerate(found):
+        for case, sentences in AGREED.items():
+            said = str(of(process, "agree")[case])
+            assert said.startswith(sentences[rank]), (rank, case, said)
+        # one said stop after the third epoch; taken up again, there was nothing left to do
+        assert of(process, "agree")["epochs"].tolist() == [1, 2, 3]
 
 
 def test_killed_and_restarted_it_ends_at_the_same_weights(tmp_path):

@@ -113,8 +113,8 @@ def doors(framework):
         "the result of corruption": lambda x: fit(SimpleIterable([X]), corruption=lambda *_: x),
         "x ": lambda x: [framework.encode(model, x)],
         "x  ": lambda x: [framework.reconstruct(model, x)],
-        "x   ": lambda x: list(framework.training.evaluate(model, x).values()),
-        "noisy": lambda x: list(framework.training.evaluate(model, X + 1, x).values()),
+        "x   ": lambda x: list(framework.evaluate(model, x).values()),
+        "noisy": lambda x: list(framework.evaluate(model, X + 1, x).values()),
     }
 
 
@@ -328,7 +328,7 @@ def test_read_only_arrays_are_trained_on_in_place_and_without_a_warning(framewor
             framework.fit(model, x, TRAINING, corruption=noisy, progress=False)
             framework.fit(model, x, TRAINING, x_val=x, corruption=lambda *_: _[0], progress=False)
             framework.fit(model, [x], TRAINING, corruption=lambda *_: noisy, progress=False)
-            framework.training.evaluate(model, x, noisy)
+            framework.evaluate(model, x, noisy)
             framework.encode(model, np.broadcast_to(x[0], (3, 6)))
             framework.reconstruct(model, x)
         finally:
@@ -358,7 +358,7 @@ def test_training_never_writes_to_the_users_arrays(framework):
         x = X.copy()
         model = framework.SparseAutoencoder(CONFIG, device="cpu")
         framework.fit(model, x, TRAINING, progress=False, **options)
-        framework.training.evaluate(model, x)
+        framework.evaluate(model, x)
         framework.encode(model, x)
         framework.reconstruct(model, x)
         np.testing.assert_array_equal(x, X)

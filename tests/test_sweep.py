@@ -5,7 +5,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from saebook import KL, L1, Gated, JumpReLU, SAEConfig, TopK, TrainConfig, parity
+from saebook import KL, L1, BatchTopK, Gated, JumpReLU, SAEConfig, TopK, TrainConfig, parity
 
 TRAINING = TrainConfig(epochs=3, batch_size=32, decay_steps=4, sparsity_warmup_steps=3)
 RELU = {"activation": "relu", "output": "linear"}
@@ -65,6 +65,7 @@ def test_weights_of_a_single_precision(framework, fit_many):
     [
         ([], "at least one model"),
         ([SAEConfig(12, 8, sparsity=TopK(2), **RELU)], "without ranks, got TopK"),
+        ([SAEConfig(12, 8, sparsity=BatchTopK(2), **RELU)], "without ranks, got BatchTopK"),
         ([SAEConfig(12, 8), SAEConfig(12, 9)], "must differ in weights and sparsity alone"),
         ([SAEConfig(12, 8, sparsity=KL()), SAEConfig(12, 8)], "the same kind of sparsity"),
     ],
@@ -78,6 +79,12 @@ def test_the_same_model_twice(framework, fit_many):
     (model,) = models_of(framework, [SAEConfig(12, 8)])
     with pytest.raises(ValueError, match="the same one twice"):
         fit_many([model, model], parity.samples(), TRAINING)
+
+
+def test_data_that_are_not_in_memory_are_refused(framework, fit_many):
+    x = parity.samples()
+    with pytest.raises(ValueError, match=r"array in memory .*, got list"):
+        fit_many(models_of(framework, SWEEPS["seeds"]), [x, x], TrainConfig(epochs=1))
 
 
 def test_no_mixed_precision(framework, fit_many):

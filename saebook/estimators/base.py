@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from saebook import reference
 from saebook._types import Array, ArrayLike, Corruption, Self
 from saebook.checkpoint import Checkpoint
+from saebook.checks import as_array
 from saebook.config import SAEConfig, TrainConfig
 from saebook.kinds import Sparsity, TopK
 from saebook.metrics import reconstruction_error
@@ -86,7 +87,11 @@ class SAE(CallbackSupportMixin, BaseEstimator):
         """X as an array: samples to train on where `reset`, or such as were trained on."""
         if not reset:
             check_is_fitted(self)
-        return validate_data(self, X, reset=reset, dtype=(np.float64, np.float32))
+        array = check_array(
+            as_array(X, "X"), dtype=(np.float64, np.float32), estimator=self, input_name="X"
+        )
+        validate_data(self, X, reset=reset, skip_check_array=True)  # names, number of features
+        return array
 
     def _fit(
         self, X: Array, corruption: Corruption | Array | None = None, epochs: int | None = None

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_array
 
 from saebook._types import Array, ArrayLike, Corruption, Self
+from saebook.checks import as_array
 from saebook.corruption import GaussianNoise
 from saebook.estimators.base import Transforms, with_callbacks
 
@@ -96,14 +98,14 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
         if self.corruption is None:
             if y is None:
                 raise ValueError("y must hold the clean samples when corruption is None, got None.")
-            clean = check_array(y, dtype=X.dtype, input_name="y")
+            clean = check_array(as_array(y, "y"), dtype=X.dtype, input_name="y")
             if clean.shape != X.shape:
                 raise ValueError(
                     f"y must hold a clean sample for each noisy one, {X.shape}, got {clean.shape}."
                 )
             return self._fit(clean, corruption=X)
         if isinstance(self.corruption, str) and self.corruption == "auto":
-            return self._fit(X, GaussianNoise(0.5 * float(X.std()), clip=False))
+            return self._fit(X, GaussianNoise(0.5 * float(X.std(dtype=np.float64)), clip=False))
         if not callable(self.corruption):
             raise ValueError(
                 f"corruption must be 'auto', None or a function, got {self.corruption!r}."

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from saebook import reference
 from saebook._types import Array, ArrayLike, Self
 from saebook.checkpoint import Checkpoint
+from saebook.checks import as_array
 from saebook.estimators.base import Scores, Transforms, with_callbacks
 
 
@@ -142,7 +143,7 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
         ndarray (n_samples, n_features)
         """
         check_is_fitted(self)
-        z = check_array(X, dtype=(np.float64, np.float32), input_name="X")
+        z = check_array(as_array(X, "X"), dtype=(np.float64, np.float32), input_name="X")
         if z.shape[1] != self.config_.n_latents:
             raise ValueError(
                 f"X must have shape (n_samples, {self.config_.n_latents}), got {z.shape}."

@@ -9,6 +9,7 @@ except ModuleNotFoundError as error:
         "saebook.pytorch needs PyTorch, which is not installed: pip install 'saebook[torch]'."
     ) from error
 
+from saebook import _renamed
 from saebook.model import gradients, loss_terms
 from saebook.pytorch.model import SparseAutoencoder
 from saebook.training import encode, evaluate, fit, reconstruct
@@ -22,3 +23,5 @@ __all__ = [
     "loss_terms",
     "reconstruct",
 ]
+
+__getattr__ = _renamed.modules_of(__name__)

@@ -123,9 +123,3 @@ def gather_numbers(numbers: Sequence[int], device: torch.device) -> Array:
     """The whole numbers of all processes, ``(n_processes, n_numbers)``."""
     own = torch.tensor(numbers, dtype=torch.int64, device=device)
     return together(all_gather)(own).cpu().numpy()
-
-
-def barrier() -> None:
-    """Wait for the other processes."""
-    if world_size() > 1:
-        dist.barrier()

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from saebook import training
+from saebook import engine
 from saebook._types import Array
 from saebook.batches import Batches
 from saebook.config import TrainConfig
@@ -13,7 +13,7 @@ from saebook.pytorch.model import SparseAutoencoder
 from saebook.pytorch.topk import active_counts, has_products
 
 
-class Engine(training.Engine):
+class Engine(engine.Engine):
     """Data on the device as one array, gradients by autograd, sums that stay on the device."""
 
     def __init__(self, model: SparseAutoencoder, train_config: TrainConfig) -> None:

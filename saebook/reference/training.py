@@ -3,6 +3,7 @@
 import numpy as np
 
 from saebook._types import Array, ArrayLike, Corruption, Params
+from saebook.checks import as_array
 from saebook.config import SAEConfig, TrainConfig
 from saebook.parameters import normalize_decoder
 from saebook.reference.model import code, gradients, preactivation, update_counted
@@ -47,14 +48,14 @@ def fit(
 
     A corruption, a function of a batch and a generator, makes what the encoder sees of each batch.
     """
-    optimizer, x = Adam(params, train_config), np.asarray(x, dtype=np.float64)
+    optimizer, x = Adam(params, train_config), as_array(x, "x").astype(np.float64)
     n_steps = train_config.epochs * -(-len(x) // train_config.batch_size)
     for epoch in range(train_config.epochs):
         order = epoch_order(len(x), train_config.seed, epoch)
         noise = noise_generator(train_config.seed, epoch)
         for start in range(0, len(x), train_config.batch_size):
             batch = x[order[start : start + train_config.batch_size]]
-            noisy = None if corruption is None else corruption(batch, noise)
+            noisy = None if corruption is None else corruption(batch.copy(), noise)
             rate = train_config.learning_rate_at(optimizer.t, n_steps)
             strength = train_config.strength_at(optimizer.t)
             a = preactivation(config, params, batch if noisy is None else noisy)

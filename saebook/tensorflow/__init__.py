@@ -27,6 +27,7 @@ for _gpu in tf.config.list_physical_devices("GPU"):
     except RuntimeError:
         pass  # the GPU is in use already, and its memory policy can no longer be chosen
 
+from saebook import _renamed
 from saebook.model import gradients, loss_terms
 from saebook.tensorflow.model import SparseAutoencoder
 from saebook.training import encode, evaluate, fit, reconstruct
@@ -40,3 +41,5 @@ __all__ = [
     "loss_terms",
     "reconstruct",
 ]
+
+__getattr__ = _renamed.modules_of(__name__)

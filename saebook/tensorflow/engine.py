@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from saebook import training
+from saebook import engine
 from saebook._types import Array
 from saebook.batches import Batches
 from saebook.config import TrainConfig
@@ -14,7 +14,7 @@ from saebook.tensorflow.topk import active_counts
 NUMBER = tf.TensorSpec([], tf.float64)
 
 
-class Engine(training.Engine):
+class Engine(engine.Engine):
     """A step as one graph, and variables for the sums, which stay on the device."""
 
     def __init__(self, model: SparseAutoencoder, train_config: TrainConfig) -> None:

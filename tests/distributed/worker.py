@@ -82,7 +82,8 @@ def task_data(framework, folder, rank, world_size):
     found = {name: train(framework, "KL", **options) for name, options in ways.items()}
 
     path = folder / f"{framework}.safetensors"
-    train(framework, "KL", checkpoint=path, after_epoch=lambda number, row: number == 2)
+    with contextlib.suppress(InterruptedError):
+        train(framework, "KL", checkpoint=path, after_epoch=interrupt)
     found["checkpoint"] = train(framework, "KL", checkpoint=path)
 
     package, model = make(framework, "KL")
@@ -119,6 +120,54 @@ def task_data(framework, folder, rank, world_size):
     return found
 
 
+def interrupt(number, row):
+    if number == 2:
+        raise InterruptedError
+
+
+class Loader:
+    """Batches that can be gone through again and again; nothing tells how many there are."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __iter__(self):
+        yield from self.batches
+
+
+def task_agree(framework, folder, rank, world_size):
+    """What one process alone does or meets: all of them end, and each says why."""
+    x, numbers = parity.samples(), []
+    package = import_module(f"saebook.{framework}")
+    broken = np.lib.format.open_memmap(folder / f"{rank}.npy", "w+", x.dtype, x.shape)
+    broken[:] = x
+    broken[0, 0] = np.nan  # which is in the share of one process
+
+    def one_fails(number, row):
+        if rank == 0 and number == 2:
+            raise OSError("the disk is full")
+
+    def one_stops(number, row):
+        numbers.append(number)
+        return rank == 1 and number == 3
+
+    def fit(x, **options):
+        return lambda: package.fit(make(framework, "KL")[1], x, TRAINING, **options)
+
+    errors = {
+        "uneven": fit(Loader([x[:31]] * (2 + rank))),
+        "divided": fit(Loader([x[31 * rank : 31 * rank + 31]])),
+        "lists": fit([x[31 * rank : 31 * rank + 31]]),
+        "fails": fit(x, after_epoch=one_fails),
+        "width": fit(x[:, : 12 - rank]),
+        "row": fit(np.load(folder / f"{rank}.npy", mmap_mode="r")),
+        "stops": fit(x, after_epoch=one_stops, checkpoint=folder / "stopped"),
+        "again": fit(x, after_epoch=one_stops, checkpoint=folder / "stopped"),
+    }
+    found = {name: message(function) for name, function in errors.items()}
+    return {"agree": found | {"epochs": np.array(numbers)}}
+
+
 def tied():
     """Batches of 9 rows full of equal numbers; in some the first process has only small ones."""
     for case in range(12):
@@ -135,7 +184,7 @@ def tied_rows(rank, world_size):
 def message(function):
     try:
         function()
-    except ValueError as error:
+    except (ValueError, OSError, RuntimeError) as error:
         return np.array(str(error))
     return np.array("no error")
 
