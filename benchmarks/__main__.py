@@ -1,8 +1,8 @@
 """Measure speed side by side, and write it down for the book: python -m benchmarks [PART ...]
 
-The numbers go to saebook/pages/results/speed.json, which the page "How fast is it" shows. A part that is
-not named keeps what it had. Have nothing else running: all is compared within one run, but two
-threads that wait for each other suffer from a third.
+The numbers go to saebook/pages/results/speed.json, which the page "How fast is it" shows. A part
+that is not named keeps what it had. Have nothing else running: all is compared within one run, but
+two threads that wait for each other suffer from a third.
 """
 
 import argparse

@@ -19,7 +19,7 @@ NAMES = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 
 
 def store(name, found, start):
-    """Write what was found to saebook/pages/results, with when, how long since `start`, and on what."""
+    """Write what was found, with when, how long since `start`, and on what, where pages read it."""
     found["run"] = {
         "date": date.today().isoformat(),
         "seconds": round(time.perf_counter() - start),

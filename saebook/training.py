@@ -171,7 +171,7 @@ def fit(
             return after_epoch is not None and bool(after_epoch(number, row))
 
         if engine.gather([engine.in_all(end_epoch)]).any():  # one that ends it ends it for all
-            run.end(model, rank)
+            engine.in_all(lambda: run.end(model, rank))  # others may read the file next
             break
     return run.history
 
