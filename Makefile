@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install book book-force test test-code test-notebooks lint format notebooks assignments slides pdf links experiments interop environments bundle bench constraints serve clean distclean
+.PHONY: chapter help install book book-force test test-code test-notebooks lint format notebooks assignments slides pdf links experiments interop environments bundle bench constraints serve clean distclean
 
 PY    := .venv/bin/python
 ENV   := .venv/.installed
@@ -102,6 +102,13 @@ format: $(ENV) ## mend what ruff can mend by itself
 
 notebooks: $(ENV) ## write notebooks/*.ipynb anew from book/*.md
 	$(PY) scripts/export_notebooks.py
+
+# In Binder's copy a notebook must not need more memory than a reader has there; a test asks for it.
+chapter: $(ENV) ## begin a chapter, or make what is generated from it (NAME=...)
+	@test -n "$(NAME)" || { echo "Name it: make chapter NAME=..." >&2; exit 1; }
+	@if [ ! -f book/$(NAME).md ]; then $(PY) scripts/new_chapter.py $(NAME); else \
+	    $(PY) scripts/export_notebooks.py $(NAME) && \
+	    $(MAKE) --no-print-directory environments NOTEBOOKS=$(NAME); fi
 
 experiments: $(ENV) ## run what takes longer than a page, about three hours (EXPERIMENTS="name ..." for some)
 	$(PY) -m experiments $(EXPERIMENTS)

@@ -1,10 +1,11 @@
 """The command line: python -m saebook doctor | train | encode | denoise | detect."""
 
 import csv
+import dataclasses
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,24 +14,15 @@ import click
 import numpy as np
 
 import saebook
-from saebook import (
-    KL,
-    L1,
-    BatchTopK,
-    SAEConfig,
-    TopK,
-    TrainConfig,
-    doctor,
-    reference,
-    samples,
-    weights,
-)
+from saebook import SAEConfig, TrainConfig, doctor, kinds, reference, samples, weights
 from saebook._types import Array, StrPath
 from saebook.checks import check_array, check_samples
 from saebook.corruption import GaussianNoise
 from saebook.files import check_writable, replace_file
+from saebook.kinds import Sparsity
 from saebook.metrics import reconstruction_error
 
+KINDS = {kind.__name__.lower(): kind for kind in kinds.KINDS}
 DATA = click.argument("data", type=click.Path(exists=True))
 MODEL = click.argument("model", type=click.Path(exists=True, dir_okay=False))
 KEY = click.option("--key", help="Which array of a .npz file.")
@@ -71,16 +63,12 @@ def doctor_command() -> None:
 @DATA
 @click.option("-o", "--out", required=True, help="File to write the model to (.safetensors).")
 @click.option("--latents", default=256, show_default=True, help="Width of the code.")
-@click.option(
-    "--kind",
-    type=click.Choice(["topk", "batchtopk", "kl", "l1", "none"]),
-    default="topk",
-    show_default=True,
-)
+@click.option("--kind", type=click.Choice([*KINDS, "none"]), default="topk", show_default=True)
 @click.option("--k", default=32, show_default=True, help="TopK, BatchTopK: latents per sample.")
 @click.option("--rho", default=0.05, show_default=True, help="KL: wanted mean activation.")
 @click.option("--beta", default=1.0, show_default=True, help="KL: weight of the penalty.")
 @click.option("--l1", default=0.1, show_default=True, help="L1: weight of the penalty.")
+@click.option("--weight", type=float, help="Other kinds: weight of the penalty.")
 @click.option("--noise", default=0.0, help="Train to denoise: standard deviation of the noise.")
 @click.option("--epochs", default=20, show_default=True)
 @click.option("--batch-size", default=256, show_default=True)
@@ -98,10 +86,6 @@ def train(
     overwrite: bool,
     latents: int,
     kind: str,
-    k: int,
-    rho: float,
-    beta: float,
-    l1: float,
     noise: float,
     epochs: int,
     batch_size: int,
@@ -116,18 +100,13 @@ def train(
     checkpoint = Path(f"{out}.checkpoint")
     check_writable(checkpoint)
     x, shape, _ = samples.read_named(data, options["key"])
-    sparsity = {
-        "topk": lambda: TopK(k),
-        "batchtopk": lambda: BatchTopK(k),
-        "kl": lambda: KL(rho, beta),
-        "l1": lambda: L1(l1),
-    }
+    sparsity = _kind(kind, options)
     config = SAEConfig(
         x.shape[1],
         latents,
-        activation="sigmoid" if kind == "kl" else "relu",
+        activation="relu" if sparsity is None else sparsity.activations[0],
         output="linear",
-        sparsity=None if kind == "none" else sparsity[kind](),
+        sparsity=sparsity,
         tied=kind != "kl",
         unit_norm=kind == "l1",
     )
@@ -253,6 +232,15 @@ def _read(
             f"{model} was trained on, got {shape[0]} x {shape[1]}."
         )
     return x, shape or known, names
+
+
+def _kind(name: str, options: Mapping[str, Any]) -> Sparsity | None:
+    """The kind of sparsity of that name, with those of the options that are settings of it."""
+    if name == "none":
+        return None
+    given = {**options, "weight": options["l1"] if name == "l1" else options["weight"]}
+    fields = [field.name for field in dataclasses.fields(KINDS[name])]
+    return KINDS[name](**{n: given[n] for n in fields if given.get(n) is not None})
 
 
 def _run(

@@ -14,7 +14,19 @@ from pathlib import Path
 
 import numpy as np
 
-from saebook import KL, L1, AuxK, BatchTopK, Gated, JumpReLU, SAEConfig, TopK, TrainConfig, parity
+from saebook import (
+    KL,
+    L1,
+    AuxK,
+    BatchTopK,
+    Gated,
+    JumpReLU,
+    SAEConfig,
+    TopK,
+    TrainConfig,
+    kinds,
+    parity,
+)
 from saebook.batches import Shards
 from saebook.corruption import GaussianNoise
 
@@ -36,6 +48,13 @@ KINDS = {
     "JumpReLU": config(JumpReLU(weight=0.05, bandwidth=0.5)),
     "Gated": config(Gated(0.05)),
     "Matryoshka": config(BatchTopK(3), groups=(2, 6)),
+}
+# Any other kind as the ledger has it.
+KINDS |= {
+    repr(kind): parity.config_of(kind.activations[0], "linear", sparsity=kind)
+    for row in kinds.KINDS.values()
+    for kind in row
+    if type(kind) not in {type(config.sparsity) for config in KINDS.values()}
 }
 # 100 samples: batches of 31, 31, 31 and 7 rows, none of which two processes can halve.
 TRAINING = TrainConfig(epochs=6, batch_size=31, learning_rate=5e-3)
