@@ -43,8 +43,8 @@ LIMITS = {
     "RLIMIT_CPU": int(os.environ.get("SAEBOOK_CPU_SECONDS", 180)),
     "RLIMIT_FSIZE": 64 * MIB,  # a trained model of an assignment has less than 5 MB
     "RLIMIT_NOFILE": 1024,  # what Linux gives a user who asks for nothing
-    # Threads count. A kernel with both frameworks has about 40 on two cores, and at most a few
-    # pools with a thread for each core.
+    # Threads count. A kernel with both frameworks has about 20 on two cores, in pools that have a
+    # thread for each core: room for a few more pools, and for a few processes.
     "RLIMIT_NPROC": int(os.environ.get("SAEBOOK_PROCESSES", 128 + 8 * (os.cpu_count() or 1))),
     "RLIMIT_CORE": 0,  # an image of the memory helps nobody here
 }
@@ -195,6 +195,11 @@ def build(new, sockets, user, here):
         (new / "dev" / name).symlink_to(f"/proc/self/fd/{number}")
     (new / "dev" / "fd").symlink_to("/proc/self/fd")
     tmpfs(new / "dev" / "shm", mode=1777, **SHARED)
+    # terminals of its own, which IPython wants for a line that starts with an exclamation mark
+    (new / "dev" / "pts").mkdir()
+    words = "newinstance,ptmxmode=0666,mode=620,nosuid,noexec"
+    mount("-t", "devpts", "-o", words, "devpts", new / "dev" / "pts", must=False)
+    (new / "dev" / "ptmx").symlink_to("pts/ptmx")
     (new / "run" / "sockets").mkdir(parents=True)
     mount("--bind", sockets, new / "run" / "sockets")
     (new / "run" / "lib").mkdir()
