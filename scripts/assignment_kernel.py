@@ -280,7 +280,12 @@ def kernel(connection, user):
         lower += [f"--reuid={user}", f"--regid={user}", "--clear-groups"]
     lower += WITHOUT_RIGHTS
     if connection is None:
-        return [*lower, sys.executable, "-c", "import ipykernel, saebook.classroom"]
+        # A Python that cannot read its own library takes another's, of the same version, if there is
+        same = f"sys.base_prefix != {sys.base_prefix!r}"
+        return [
+            *lower, sys.executable, "-c",
+            f"import sys, ipykernel, saebook.classroom; sys.exit({same})",
+        ]  # fmt: skip
     extension = "--IPKernelApp.extensions=assignment_cells"
     return [
         *lower, sys.executable, "-m", "ipykernel_launcher", "-f", str(connection), extension,
@@ -345,7 +350,7 @@ def inside(place, connection, here):
     build(new, place / "sockets", user or 0, here)
     inner = None
     if connection:
-        # The kernel's own copy: the sockets have another name in here, and it belongs to the kernel.
+        # The kernel's own copy: in here the sockets have another name, and other users own files.
         inner = new / "tmp" / "connection.json"
         told = json.loads(Path(connection).read_text())
         told["ip"] = f"/run/sockets/{Path(told['ip']).name}"
@@ -422,7 +427,8 @@ def weak(place, connection):
     inner.write_text(Path(connection).read_text())
     inner.chmod(0o600)
     if user is not None:
-        place.chmod(0o711)
+        for path in (place, place.parent):
+            path.chmod(0o711)  # to pass through, not to look around
         for path in [place / "sockets", work, *work.rglob("*")]:
             os.chown(path, user, user, follow_symlinks=False)
     command = kernel(inner, user)

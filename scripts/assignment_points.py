@@ -1,8 +1,8 @@
 """Read the points of a course from nbgrader's gradebook; runs in nbgrader's own Python.
 
-    python scripts/assignment_points.py < {"gradebook": PATH, "assignment": NAME, "failed": [STUDENT]}
+    python scripts/assignment_points.py < ORDER
 
-Prints a list with an entry for each student and assignment. What could not be graded is first given
+An order is {"gradebook": PATH, "assignment": NAME, "failed": [STUDENT, ...]} as JSON. Prints a list with an entry for each student and assignment. What could not be graded is first given
 0 points in the gradebook too, where points of an earlier run might stand.
 """
 

@@ -147,7 +147,7 @@ def graded(notebook):
 
 
 def defined(source):
-    """The functions and classes that a cell defines, read without Python where it does not parse."""
+    """The functions and classes that a cell defines, whether it parses or not."""
     try:
         return {node.name for node in ast.parse(source).body if hasattr(node, "name")}
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -180,9 +180,11 @@ def match(cells, wanted):
             fit = [
                 index
                 for index, cell in enumerate(cells)
-                if index not in taken and cell["mark"] not in wanted and test(name, handed_out, index)
+                if index not in taken
+                and cell["mark"] not in wanted
+                and test(name, handed_out, index)
             ]
-            if len(fit) == 1 or fit and last:
+            if len(fit) == 1 or (fit and last):
                 found[name] = fit[-1]
                 taken.add(fit[-1])
 
@@ -195,8 +197,9 @@ def match(cells, wanted):
     look(lambda _, cell, i: alike(i, cell) and cells[i]["id"] == cell["id"])
     look(lambda _, cell, i: alike(i, cell) and cells[i]["source"].strip() == text(cell["source"]))
     look(
-        lambda _, cell, i: alike(i, cell)
-        and bool(defined(text(cell["source"])) & defined(cells[i]["source"])),
+        lambda _, cell, i: (
+            alike(i, cell) and bool(defined(text(cell["source"])) & defined(cells[i]["source"]))
+        ),
         last=True,
     )
     names = list(wanted)
@@ -208,9 +211,9 @@ def match(cells, wanted):
             return False
         low = found[before[0]] if before else -1
         high = found[after[0]] if after else len(cells)
-        return low < index < high and alike(index, handed_out) and "\n## " not in (
-            "\n" + cells[index]["source"]
-        )  # a heading is the question, not its answer
+        # a heading is the question, not its answer
+        question = re.search(r"^## ", cells[index]["source"], re.MULTILINE)
+        return low < index < high and alike(index, handed_out) and not question
 
     look(between)
     return found, copies
@@ -227,13 +230,15 @@ def align(cells, release, file):
         numbers = [cells[index]["number"] for index in several]
         listed = f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
         kept = cells[found[name]]["number"]
-        remarks.append(f"{file} has the cell {name} {len(several)} times, as {listed}: {kept} counts")
+        times = f"{len(several)} times, as {listed}"
+        remarks.append(f"{file} has the cell {name} {times}: {kept} counts")
     lost = [name for name, index in found.items() if cells[index]["mark"] != name]
     if lost:
         remarks.append(f"{file} has lost nbgrader's marks of {', '.join(lost)}: put back")
     result = copy.deepcopy(cells)
     for name, index in found.items():
-        result[index]["metadata"] = {"nbgrader": copy.deepcopy(wanted[name]["metadata"]["nbgrader"])}
+        own = wanted[name]["metadata"]["nbgrader"]
+        result[index]["metadata"] = {"nbgrader": copy.deepcopy(own)}
         if result[index]["cell_type"] != wanted[name]["cell_type"]:
             retype(result[index], wanted[name]["cell_type"])
     # What is missing comes behind what was before it, so that other questions keep their points: a
@@ -284,7 +289,7 @@ def retype(cell, kind):
 
 
 def copy_files(folder, target):
-    """Copy what lies beside the notebook, data for example, as far as it is plain and not too much."""
+    """Copy what lies beside the notebook, data for example, where it is plain and not too much."""
     held, count, left = 0, 0, []
     for path in files(folder):
         if path.suffix.lower() == ".ipynb":

@@ -8,8 +8,8 @@ process of its own, whose kernel scripts/assignment_kernel.py contains, under a 
 this system cannot contain is said before anything is run, and grading goes on only when it is asked
 for with --contain=weak. A cell that ends its kernel, or cannot be interrupted, is left out and the
 rest run again, so that it costs its own question. Whatever one submission does, the next is graded
-all the same. Afterwards COURSE/feedback/ has a page for each student, which needs no network,
-COURSE/grades.csv the points, and the table that is printed says for every student how the run ended.
+all the same. Afterwards COURSE/feedback/ has a page for each student, which needs no network, and
+COURSE/grades.csv the points; the table that is printed says for every student how the run ended.
 """
 
 import argparse
@@ -41,8 +41,8 @@ LEFT_OUT = 5
 # nbgrader takes 0.3 GB itself; the rest is for what a submission prints, and keeps it from more.
 NBGRADER_MEMORY, NBGRADER_FILE = 4 * 2**30, 256 * 2**20
 # nbgrader's settings for one submission. That a cell begins is written down here, outside of the
-# kernel: if nothing is heard of it again, this is the one. An interrupted cell may have gigabytes to
-# give back before it answers: 6 seconds for a list of 6 GB, 20 on a busy machine. (4 are usual.)
+# kernel: if nothing is heard of it again, this is the one. An interrupted cell may have gigabytes
+# to give back before it answers: 2 seconds for a list of 6 GB, 20 on a busy machine. (4 are usual.)
 SETTINGS = """\
 import json
 
@@ -63,7 +63,7 @@ c.Execute.on_cell_execute = begins
 
 
 def modest():
-    """nbgrader's own process must not fill the machine with what it is sent; only it, not kernels."""
+    """nbgrader's own process must not fill the machine with what it is sent."""
     import resource
 
     for limit, most in (
@@ -104,7 +104,7 @@ def run(arguments, folder, nbgrader, limit, extra=None):
 
 
 def attempt(folder, name, submitted, pattern, place, labels, refused, options, limit, student):
-    """Let nbgrader grade a submission once; its status, what it said, and the last cell that began."""
+    """Let nbgrader grade a submission once; its status, its words, and the last cell that began."""
     place.mkdir()
     sockets, settings = place / "sockets", place / "settings"
     sockets.mkdir(mode=0o700)
@@ -154,6 +154,7 @@ def grade(folder, name, student, options):
     begun_at, left_out = time.monotonic(), {}
     with tempfile.TemporaryDirectory(prefix="grading-", dir=short_place()) as place:
         place = Path(place)
+        (place / "submitted").mkdir(mode=0o700)
         try:
             labels, remarks = assignment_submission.prepare(
                 submission,
@@ -274,9 +275,9 @@ def contained(wanted):
     lacks = json.loads(subprocess.run(probe, capture_output=True, text=True, check=True).stdout)
     if lacks and wanted == "full":
         sys.exit(
-            f"containment: this system does not give {'; nor '.join(lacks)}.\nNothing was run. With "
-            "--contain=weak it is run all the same: a submission can then read and write all that "
-            "you can, and use the network. Limits hold, and your environment's variables are hidden."
+            f"containment: this system does not give {'; nor '.join(lacks)}.\nNothing was run. "
+            "With --contain=weak it is run all the same: a submission can then read and write what "
+            "you can, and use the network; only limits hold, and your environment is hidden."
         )
     if wanted == "weak":
         return "weak: files, processes and the network are not contained"

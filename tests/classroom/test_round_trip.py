@@ -295,9 +295,8 @@ for part in ("source", "solution"):
     assert points["f-deleted-tests"] == 9
     assert ended["f-deleted-tests"] == f"graded; theory.ipynb lacks {', '.join(tests)}: put back"
     assert points["g-missing-cells"] == 0
-    assert ended["g-missing-cells"] == "stopped: theory.ipynb holds none of the cells that were " + (
-        "handed out"
-    )
+    nothing = "theory.ipynb holds none of the cells that were handed out"
+    assert ended["g-missing-cells"] == f"stopped: {nothing}"
     assert ended["j-killer"].endswith(f"the cell l1 {left_out}")
     assert ended["m-no-notebook"].startswith("stopped: theory.ipynb is no notebook: Expecting")
     if "containment: full" in said:
@@ -345,7 +344,8 @@ def test_habits_of_honest_students_cost_nothing(course):
     assert ended["stray"].startswith("stopped: notation.ipynb lies in stray, and should in stray/")
     with open(course / "grades.csv", newline="", encoding="utf8") as file:
         rows = [row for row in csv.DictReader(file) if row["assignment"] == name]
-    assert {r["student_id"]: float(r["raw_score"]) for r in rows if r["student_id"] in points} == points
+    scores = {row["student_id"]: float(row["raw_score"]) for row in rows}
+    assert {student: scores[student] for student in points} == points
     assert {float(row["max_score"]) for row in rows} == {7}
 
 
@@ -438,7 +438,7 @@ def probe(course, secret, *options, before=(), **environment):
         write(course, name, student, changed)
         if before:
             subprocess.run(["chown", "-R", "nobody", course], check=True)
-        points, ended, said = grade(
+        points, _, said = grade(
             course, name, *options, before=before, SAEBOOK_TEST_TOKEN="a token",
             SAEBOOK_MEMORY=str(4 * 2**30), SAEBOOK_PROCESSES="64", **environment,
         )  # fmt: skip
@@ -507,7 +507,7 @@ exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
 
 @pytest.fixture
 def ordinary(course):
-    """A copy of the course that belongs to an ordinary user, and what runs a command as that user."""
+    """A copy of the course for an ordinary user, and what runs a command as that user."""
     if os.geteuid() != 0:
         yield course, ()
         return
