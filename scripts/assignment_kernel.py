@@ -66,7 +66,8 @@ SETTINGS = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localt
 DEVICES = ("null", "zero", "full", "random", "urandom")
 SPACES = ["--mount", "--pid", "--net", "--ipc", "--uts"]
 UNPRIVILEGED = ["--user", "--map-root-user"]
-WITHOUT_RIGHTS = ["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
+# The last: Linux forgets outlived_by_nobody() when the user changes.
+WITHOUT_RIGHTS = ["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--pdeathsig=KILL"]
 
 
 def unshare():
@@ -171,7 +172,7 @@ def build(new, sockets, user, here):
         if not (new / path.relative_to("/")).exists():
             show(path, new)
     # Inside a folder that had to be shown there may be one that must not be seen.
-    for path in filter(None, os.environ.get("SAEBOOK_HIDE", "").split(os.pathsep)):
+    for path in json.loads(os.environ.get("SAEBOOK_HIDE", "[]")):
         place = new / Path(path).relative_to("/")
         if place.is_dir() and place.resolve().is_relative_to(new):
             tmpfs(place, size=0, mode=0)
@@ -237,6 +238,13 @@ def outlived_by_nobody():
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
+def without_keys():
+    """Leave the keys that the user's session holds in Linux's own ring, tickets for example."""
+    number = {"x86_64": 250, "aarch64": 219}.get(platform.machine())  # keyctl, without libkeyutils
+    if sys.platform == "linux" and number:
+        ctypes.CDLL(None).syscall(number, 1, None)  # KEYCTL_JOIN_SESSION_KEYRING, a new one
+
+
 def tasks_of(user):
     """How many processes and threads a user has."""
     found = 0
@@ -270,6 +278,7 @@ def prepared(chosen):
             if sys.platform == "linux":
                 raise
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # nbgrader interrupts a cell by it
+    without_keys()
     os.umask(0o022)
 
 
@@ -280,7 +289,7 @@ def kernel(connection, user):
         lower += [f"--reuid={user}", f"--regid={user}", "--clear-groups"]
     lower += WITHOUT_RIGHTS
     if connection is None:
-        # A Python that cannot read its own library takes another's, of the same version, if there is
+        # A Python that cannot read its own library takes another's where there is one.
         same = f"sys.base_prefix != {sys.base_prefix!r}"
         return [
             *lower, sys.executable, "-c",

@@ -2,8 +2,9 @@
 
     python scripts/assignment_points.py < ORDER
 
-An order is {"gradebook": PATH, "assignment": NAME, "failed": [STUDENT, ...]} as JSON. Prints a list with an entry for each student and assignment. What could not be graded is first given
-0 points in the gradebook too, where points of an earlier run might stand.
+An order is {"gradebook": PATH, "assignment": NAME, "failed": [STUDENT, ...]} as JSON. Prints a list
+with an entry for each student and assignment. What could not be graded is first given 0 points in
+the gradebook too, where points of an earlier run might stand.
 """
 
 import json

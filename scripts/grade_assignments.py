@@ -55,7 +55,8 @@ c.Execute.iopub_timeout = 20
 
 def begins(cell, cell_index):
     with open({progress!r}, "w") as file:
-        json.dump({{"label": {labels!r}[cell["id"]], "source": cell["source"]}}, file)
+        label = {labels!r}.get(cell.get("id"), "a cell")
+        json.dump({{"label": label, "source": cell["source"]}}, file)
 
 
 c.Execute.on_cell_execute = begins
@@ -119,7 +120,7 @@ def attempt(folder, name, submitted, pattern, place, labels, refused, options, l
         "SAEBOOK_STUDENT_ID": student,
         "SAEBOOK_CONTAIN": options.contain,
         "SAEBOOK_SCRATCH": str(place),
-        "SAEBOOK_HIDE": os.pathsep.join(map(str, hide)),
+        "SAEBOOK_HIDE": json.dumps([str(path) for path in hide]),
         "SAEBOOK_REFUSED": ",".join(refused),
         "JUPYTER_RUNTIME_DIR": str(sockets),
         "JUPYTER_CONFIG_DIR": str(settings),
@@ -301,6 +302,8 @@ def main(arguments=None):
     folder, name = options.course.resolve(), options.assignment
     if not (folder / "release" / name / f"{name}.ipynb").is_file():
         parser.error(f"no assignment {name} in {folder / 'release'}; make assignments writes it")
+    if glob.has_magic(str(folder)):
+        parser.error(f"nbgrader takes *, ? and [ in a course folder's name for patterns: {folder}")
     students, strays = submissions(folder, name)
     if not students:
         parser.error(f"nothing was submitted for {name} in {folder / 'submitted'}")

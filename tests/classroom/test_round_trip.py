@@ -6,8 +6,10 @@ skipped, or fail where SAEBOOK_REQUIRE_NBGRADER says that it has to be there.
 
 import copy
 import csv
+import ctypes
 import json
 import os
+import platform
 import re
 import shutil
 import socket
@@ -409,6 +411,7 @@ print("PROBE" + json.dumps({
     "a file": can(lambda: large_file(1)),
     "too much memory": can(lambda: bytearray(4 * 2**30)),
     "processor seconds": resource.getrlimit(resource.RLIMIT_CPU)[1],
+    "key of the session": can(lambda: b"saebook-test" in open("/proc/keys", "rb").read()),
     "rights": [line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")],
     "user": os.getuid(),
 }))
@@ -417,14 +420,26 @@ NOTHING = {
     "variable", "variable of another process", "private file", "password hashes", "course",
     "package, to write", "sockets, to write", "connection", "other processes",
     "too many processes", "too many files", "too large a file", "too large files",
-    "too much memory",
+    "too much memory", "key of the session",
 }  # fmt: skip
+
+
+def add_key():
+    """Put a key into the ring of this session, as a login with tickets has it."""
+    numbers = {"x86_64": (250, 248), "aarch64": (219, 217)}.get(platform.machine())
+    if sys.platform == "linux" and numbers:
+        call = ctypes.CDLL(None).syscall
+        call(numbers[0], 1, None)  # a new ring, which ends with this process
+        added = call(numbers[1], b"user", b"saebook-test", b"x", ctypes.c_size_t(1), -3)
+        # some systems forbid keys altogether
+        assert added == -1 or b"saebook-test" in Path("/proc/keys").read_bytes()
 
 
 def probe(course, secret, *options, before=(), **environment):
     """Submit the probe and grade it; what it could do, its points, and what grading printed."""
     name, student = "notation", f"probe-{len(list(course.glob('submitted/probe-*')))}"
     shutil.rmtree(course / "submitted", ignore_errors=True)
+    add_key()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         told = {
             "SECRET": str(secret),
