@@ -40,15 +40,31 @@ MATHJAX = re.compile(r"<!-- Load mathjax -->.*?<!-- End of mathjax configuration
 LEFT_OUT = 5
 # nbgrader takes 0.3 GB itself; the rest is for what a submission prints, and keeps it from more.
 NBGRADER_MEMORY, NBGRADER_FILE = 4 * 2**30, 256 * 2**20
-# nbgrader's settings for one submission. That a cell begins is written down here, outside of the
-# kernel: if nothing is heard of it again, this is the one. An interrupted cell may have gigabytes
-# to give back before it answers: 2 seconds for a list of 6 GB, 20 on a busy machine. (4 are usual.)
+# nbgrader takes names of students' folders for patterns: [1] in one would be a 1. This does not.
+FOUND = """\
+import glob
+import os
+from nbgrader.converters.base import BaseConverter
+
+c = get_config()
+
+
+def find(self):
+    folders = self._format_source(self.coursedir.assignment_id, "*")
+    books = {f: glob.glob(os.path.join(glob.escape(f), "*.ipynb")) for f in glob.glob(folders)}
+    self.notebooks, self.assignments = [], {f: found for f, found in books.items() if found}
+
+
+BaseConverter.init_notebooks = find
+"""
+# nbgrader's settings for one submission, which is alone in its folder. That a cell begins is written
+# down here, outside of the kernel: if nothing is heard of it again, this is the one. An interrupted
+# cell may have gigabytes to give back before it answers: 2 seconds for a list of 6 GB, 20 on a busy
+# machine. (4 are usual.)
 SETTINGS = """\
 import json
 
-c = get_config()
 c.CourseDirectory.submitted_directory = {submitted!r}
-c.CourseDirectory.student_id = {pattern!r}
 c.AsyncKernelManager.transport, c.AsyncKernelManager.ip = "ipc", {address!r}
 c.Execute.iopub_timeout = 20
 
@@ -104,16 +120,15 @@ def run(arguments, folder, nbgrader, limit, extra=None):
         process.wait()
 
 
-def attempt(folder, name, submitted, pattern, place, labels, refused, options, limit, student):
+def attempt(folder, name, submitted, place, labels, refused, options, limit, student):
     """Let nbgrader grade a submission once; its status, its words, and the last cell that began."""
     place.mkdir()
     sockets, settings = place / "sockets", place / "settings"
     sockets.mkdir(mode=0o700)
     settings.mkdir()
     progress = place / "progress.json"
-    words = {"submitted": str(submitted), "pattern": pattern, "progress": str(progress)}
-    words["address"] = str(sockets / "kernel")
-    text = SETTINGS.format(**words, labels=labels)
+    words = {"submitted": str(submitted), "progress": str(progress), "labels": labels}
+    text = FOUND + SETTINGS.format(**words, address=str(sockets / "kernel"))
     (settings / "nbgrader_config.py").write_text(text, "utf8")
     hide = [folder, ROOT / "assignments", ROOT / "tests", ROOT / "scripts", ROOT / ".git"]
     extra = {
@@ -130,13 +145,6 @@ def attempt(folder, name, submitted, pattern, place, labels, refused, options, l
     )
     begun = json.loads(progress.read_text("utf8")) if progress.exists() else None
     return status, said, begun
-
-
-def exactly(student):
-    """A pattern that fits a student's folder and no other: nbgrader takes ids for patterns."""
-    escaped = glob.escape(student)
-    # nor does it keep spaces at the ends
-    return re.sub(r"^\s|\s$", lambda space: f"[{space[0]}]", escaped)
 
 
 def short_place():
@@ -168,7 +176,7 @@ def grade(folder, name, student, options):
         while True:
             left = options.limit - (time.monotonic() - begun_at)
             status, said, cell = attempt(
-                folder, name, place / "submitted", exactly(student), place / f"{len(left_out)}",
+                folder, name, place / "submitted", place / f"{len(left_out)}",
                 labels, list(left_out), options, left, student,
             )  # fmt: skip
             if status == 0 and result(folder, name, student).exists():
@@ -215,6 +223,15 @@ def reason(said):
         line for line in said.splitlines() if re.match(r"\S*(Error|Exception)\b", line.strip())
     ]
     return errors[-1].strip()[:100] if errors else "nbgrader gave no reason"
+
+
+def give_feedback(folder, name, nbgrader, limit):
+    """Let nbgrader write the feedback pages of all who were graded."""
+    with tempfile.TemporaryDirectory(prefix="feedback-") as settings:
+        Path(settings, "nbgrader_config.py").write_text(FOUND, "utf8")
+        extra = {"JUPYTER_CONFIG_DIR": settings}
+        run(["generate_feedback", name, "--force"], folder, nbgrader, limit, extra)
+    offline(folder, name)
 
 
 def offline(folder, name):
@@ -316,8 +333,7 @@ def main(arguments=None):
             shutil.rmtree(folder / part / student / name, ignore_errors=True)
         ended[student] = strays.get(student) or grade(folder, name, student, options)
         print(f"{printable(student):<24} {printable(ended[student])}", flush=True)
-    run(["generate_feedback", name, "--force"], folder, options.nbgrader, 60 * len(students))
-    offline(folder, name)
+    give_feedback(folder, name, options.nbgrader, 60 * len(students))
 
     failed = [student for student in students if not ended[student].startswith("graded")]
     named = [student for student in failed if student.isprintable()]
