@@ -175,7 +175,7 @@ def build(new, sockets, user, here):
     for path in json.loads(os.environ.get("SAEBOOK_HIDE", "[]")):
         place = new / Path(path).relative_to("/")
         if place.is_dir() and place.resolve().is_relative_to(new):
-            tmpfs(place, size=0, mode=0)
+            tmpfs(place, size=4096, mode=0)
     (new / "etc").mkdir()
     for name in SETTINGS:
         if Path("/etc", name).exists():
@@ -256,13 +256,15 @@ def tasks_of(user):
     return found
 
 
-def limits():
-    """The limits, as far as they are not set lower already."""
+def limits(alone):
+    """The limits, as far as they are not set lower; `alone` where the kernel is in namespaces."""
     chosen = dict(LIMITS)
     release = tuple(map(int, re.findall(r"\d+", platform.release())[:2]))
-    if os.geteuid() and release < (5, 14):
-        # Before Linux 5.14 all that the user runs counts, not only what runs in here.
+    if os.geteuid() and (not alone or release < (5, 14)):
+        # All that the user runs counts, not only what runs in here; before Linux 5.14 even there.
         chosen["RLIMIT_NPROC"] += tasks_of(os.getuid())
+    if sys.platform != "linux":
+        del chosen["RLIMIT_NPROC"]  # it counts there too, and there is no /proc to look it up
     for name, most in chosen.items():
         hard = resource.getrlimit(getattr(resource, name))[1]
         yield getattr(resource, name), most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -290,11 +292,9 @@ def kernel(connection, user):
     lower += WITHOUT_RIGHTS
     if connection is None:
         # A Python that cannot read its own library takes another's where there is one.
-        same = f"sys.base_prefix != {sys.base_prefix!r}"
-        return [
-            *lower, sys.executable, "-c",
-            f"import sys, ipykernel, saebook.classroom; sys.exit({same})",
-        ]  # fmt: skip
+        code = "import os, sys, ipykernel, saebook.classroom; [os.stat(p) for p in sys.argv[1:]]"
+        same = f"sys.exit(sys.base_prefix != {sys.base_prefix!r})"
+        return [*lower, sys.executable, "-c", f"{code}; {same}"]
     extension = "--IPKernelApp.extensions=assignment_cells"
     return [
         *lower, sys.executable, "-m", "ipykernel_launcher", "-f", str(connection), extension,
@@ -354,7 +354,7 @@ def close_sockets(sockets, child):
 def inside(place, connection, here):
     """As the first process of the namespaces: build, enter, start the kernel and wait for it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    chosen, user = list(limits()), stranger()
+    chosen, user = list(limits(alone=True)), stranger()
     place, new = Path(place), Path(place, "root")
     build(new, place / "sockets", user or 0, here)
     inner = None
@@ -409,9 +409,9 @@ def full(place, connection):
     os.execvpe(command[0], command, {**environment("/tmp"), **own, "PATH": path})
 
 
-def can_run_python(user):
-    """Whether a user may run this Python with the package."""
-    command = kernel(None, user)
+def can_run_python(user, place):
+    """Whether a user may run this Python with the package, and reach the folder `place`."""
+    command = [*kernel(None, user), str(place / "sockets")]
     try:
         done = subprocess.run(
             command, cwd="/", env={**environment("/"), "PYTHONPATH": str(ROOT)}, capture_output=True
@@ -423,9 +423,11 @@ def can_run_python(user):
 
 def weak(place, connection):
     """Only the variables, the limits and, where that is possible, another user's id."""
-    chosen, user = list(limits()), stranger()
-    if user is not None and not can_run_python(user):
-        user = None
+    chosen, user = list(limits(alone=False)), stranger()
+    if user is not None:
+        for path in (place, place.parent):
+            path.chmod(0o711)  # to pass through, not to look around
+        user = user if can_run_python(user, place) else None
     library = place / "lib"
     library.mkdir()
     shutil.copy(ROOT / "scripts" / "assignment_cells.py", library)
@@ -436,8 +438,6 @@ def weak(place, connection):
     inner.write_text(Path(connection).read_text())
     inner.chmod(0o600)
     if user is not None:
-        for path in (place, place.parent):
-            path.chmod(0o711)  # to pass through, not to look around
         for path in [place / "sockets", work, *work.rglob("*")]:
             os.chown(path, user, user, follow_symlinks=False)
     command = kernel(inner, user)

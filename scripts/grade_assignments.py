@@ -57,10 +57,10 @@ def find(self):
 
 BaseConverter.init_notebooks = find
 """
-# nbgrader's settings for one submission, which is alone in its folder. That a cell begins is written
-# down here, outside of the kernel: if nothing is heard of it again, this is the one. An interrupted
-# cell may have gigabytes to give back before it answers: 2 seconds for a list of 6 GB, 20 on a busy
-# machine. (4 are usual.)
+# nbgrader's settings for one submission, which is alone in its folder. When a cell begins, that is
+# written down here, outside of the kernel: if nothing is heard of it again, this is the one. A cell
+# that was interrupted may have gigabytes to give back before it answers: 2 seconds for a list of 6
+# GB, 20 on a busy machine. (4 are usual.)
 SETTINGS = """\
 import json
 

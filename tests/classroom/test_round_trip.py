@@ -354,7 +354,7 @@ def test_habits_of_honest_students_cost_nothing(course):
 # What a submission can reach. A probe only asks whether it could; nothing is taken or spoiled.
 
 PROBE = """
-import json, os, resource, socket, subprocess, tempfile
+import json, os, resource, socket, subprocess, sys, tempfile, time
 
 def can(what):
     try:
@@ -389,6 +389,18 @@ def large_files():
                 for _ in range(50):
                     file.write(bytes(2**20))
 
+def much_memory_in_all():
+    hold = "x = b'x' * (900 * 2**20); import time; time.sleep(20)"
+    held = [subprocess.Popen([sys.executable, "-c", hold]) for _ in range(3)]
+    for _ in range(50):
+        time.sleep(0.2)
+        if any(process.poll() is not None for process in held):
+            break
+    ended = [process.poll() for process in held]
+    for process in held:
+        process.kill(); process.wait()
+    return ended == [None] * 3
+
 def other_processes():
     return len([p for p in os.listdir("/proc") if p.isdigit()]) > 20
 
@@ -410,6 +422,7 @@ print("PROBE" + json.dumps({
     "too large files": can(large_files),
     "a file": can(lambda: large_file(1)),
     "too much memory": can(lambda: bytearray(4 * 2**30)),
+    "too much memory in all": can(much_memory_in_all),
     "processor seconds": resource.getrlimit(resource.RLIMIT_CPU)[1],
     "key of the session": can(lambda: b"saebook-test" in open("/proc/keys", "rb").read()),
     "rights": [line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")],
@@ -420,7 +433,7 @@ NOTHING = {
     "variable", "variable of another process", "private file", "password hashes", "course",
     "package, to write", "sockets, to write", "connection", "other processes",
     "too many processes", "too many files", "too large a file", "too large files",
-    "too much memory", "key of the session",
+    "too much memory", "too much memory in all", "key of the session",
 }  # fmt: skip
 
 
@@ -455,7 +468,7 @@ def probe(course, secret, *options, before=(), **environment):
             subprocess.run(["chown", "-R", "nobody", course], check=True)
         points, _, said = grade(
             course, name, *options, before=before, SAEBOOK_TEST_TOKEN="a token",
-            SAEBOOK_MEMORY=str(4 * 2**30), SAEBOOK_PROCESSES="64", **environment,
+            SAEBOOK_MEMORY=str(2 * 2**30), SAEBOOK_PROCESSES="64", **environment,
         )  # fmt: skip
         listener.settimeout(0.1)
         try:
@@ -569,3 +582,6 @@ def test_what_cannot_be_contained_is_said_and_must_be_asked_for(course, secret, 
     for what in ("variable", "too large a file", "too much memory"):
         assert not could[what], what
     assert could["processor seconds"] == kernel.LIMITS["RLIMIT_CPU"]
+    # and here, where they are open, the probe finds them so
+    for what in ("connection", "too many files", "too large files", "too much memory in all"):
+        assert could[what], what
