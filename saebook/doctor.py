@@ -60,7 +60,7 @@ def report() -> Generator[str, None, int]:
         )
     if not usable:
         wrong += 1
-        yield "WRONG: neither framework is usable: pip install 'saebook[torch]'"
+        yield "WRONG: neither framework is usable: pip install torch, or pip install tensorflow"
     yield "all well" if not wrong else f"{wrong} thing(s) wrong"
     return wrong
 

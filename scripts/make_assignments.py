@@ -24,6 +24,8 @@ import jupytext
 import nbformat
 import yaml
 
+import saebook
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "assignments"
 COURSE = ROOT / "_build" / "assignments"
@@ -34,7 +36,7 @@ COLAB_CELL = """\
 import sys
 
 if "google.colab" in sys.modules:
-    %pip install --quiet "saebook[chapters] @ git+{url}@{branch}"
+    %pip install --quiet "saebook[chapters] @ git+{url}@{tag}"
 """
 STUDENT_CELL = """\
 STUDENT_ID = ""  # the id you are registered with; your numbers are made from it
@@ -63,7 +65,7 @@ def names():
 def source(name):
     """An assignment as a notebook of nbgrader's format, with solutions and hidden tests."""
     repository = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["repository"]
-    first = [COLAB_CELL.format(**repository), STUDENT_CELL]
+    first = [COLAB_CELL.format(**repository, tag=f"v{saebook.__version__}"), STUDENT_CELL]
     cells = [nbformat.v4.new_code_cell(text.strip()) for text in first]
     for cell in jupytext.read(SOURCES / name / f"{name}.md").cells:
         own = cell.metadata.get("nbgrader")

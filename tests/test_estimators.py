@@ -279,3 +279,48 @@ def test_wrong_parameters_are_refused_by_fit(cls, options, message, X):
 def test_wrong_input_is_refused(call, message, X):
     with pytest.raises(ValueError, match=message):
         call(X[:40])
+
+
+def test_scikit_learns_scoring_monitor_sees_each_epoch_as_if_it_were_the_last(X):
+    callback = pytest.importorskip("sklearn.callback", reason="came with scikit-learn 1.9")
+    options = {"n_latents": 8, "epochs": 3, "random_state": 0}
+    monitor = callback.ScoringMonitor(scoring=lambda found, X, y: {"error": -found.score(X)})
+    estimator = SAETransformer(**options).set_callbacks(monitor).fit(X, np.zeros(len(X)))
+    errors = [row["error"] for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert len(errors) == 3
+    assert errors[-1] == pytest.approx(-estimator.score(X))
+    for epochs, error in enumerate(errors, start=1):
+        alone = SAETransformer(**options | {"epochs": epochs}).fit(X)
+        assert error == pytest.approx(-alone.score(X))
+
+
+@pytest.mark.parametrize("change", [{"n_latents": 16}, {"sparsity": TopK(3)}, {"tied": False}])
+def test_partial_fit_refuses_parameters_that_would_do_nothing(X, change):
+    estimator = SAETransformer(n_latents=8, random_state=0).partial_fit(X)
+    before = estimator.transform(X)
+    with pytest.raises(ValueError, match=r"must stay what they were when partial_fit began, .*fit"):
+        estimator.set_params(**change).partial_fit(X)
+    np.testing.assert_array_equal(estimator.transform(X), before)
+    estimator.set_params(n_latents=8, sparsity="auto", tied=True, learning_rate=1e-4).partial_fit(X)
+    assert estimator.n_iter_ == 2
+
+
+@pytest.mark.parametrize("container", ["torch", "tensorflow", "bfloat16", "masked"])
+def test_foreign_arrays_keep_their_precision(X, container):
+    import tensorflow as tf
+    import torch
+
+    x = X.astype(np.float32)
+    estimator = SAETransformer(n_latents=8, epochs=2, random_state=0)
+    if container == "masked":
+        masked = np.ma.array(x, mask=x > 0.9)
+        with pytest.raises(ValueError, match="X must have no masked entries"):
+            estimator.fit(masked)
+        return
+    make = {
+        "torch": torch.tensor,
+        "tensorflow": tf.constant,
+        "bfloat16": lambda x: torch.tensor(x).bfloat16(),
+    }[container]
+    assert estimator.fit(make(x)).params_["W_enc"].dtype == np.float32
+    assert estimator.transform(make(x)).dtype == np.float32

@@ -549,5 +549,5 @@ print("tensorflow" in sys.modules)
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
-    assert "pip install 'saebook[torch]'" in result.stdout, result.stderr
+    assert "pip install torch" in result.stdout, result.stderr
     assert result.stdout.endswith("False\n")

@@ -94,9 +94,16 @@ class SAE(CallbackSupportMixin, BaseEstimator):
         return array
 
     def _fit(
-        self, X: Array, corruption: Corruption | Array | None = None, epochs: int | None = None
+        self,
+        X: Array,
+        corruption: Corruption | Array | None = None,
+        epochs: int | None = None,
+        told: tuple[Any, Any] | None = None,
     ) -> Self:
-        """Train a new model on X, already checked, and keep what it learned in NumPy."""
+        """Train a new model on X, already checked, and keep what it learned in NumPy.
+
+        `told` is what scikit-learn's callbacks are told of: the user's own X and y.
+        """
         if self.backend not in BACKENDS:
             raise ValueError(f"backend must be 'pytorch' or 'tensorflow', got {self.backend!r}.")
         config = self._config(X.shape[1])
@@ -111,7 +118,7 @@ class SAE(CallbackSupportMixin, BaseEstimator):
             corruption=corruption,
             checkpoint=state,
             progress=False,
-            after_epoch=None if epochs else self._epoch_hook(X),
+            after_epoch=None if epochs else self._epoch_hook(model, *(told or (X, None))),
         )
         self._keep(model, state, seed)
         return self
@@ -122,7 +129,9 @@ class SAE(CallbackSupportMixin, BaseEstimator):
         self.history_, self.n_iter_ = state.history, state.epochs
         self._seed, self._adam = seed, state.adam
 
-    def _epoch_hook(self, X: Array) -> Callable[[int, dict[str, float]], bool] | None:
+    def _epoch_hook(
+        self, model: Any, X: ArrayLike, y: Any
+    ) -> Callable[[int, dict[str, float]], bool] | None:
         """What tells scikit-learn's callbacks of each epoch, or None if there are none."""
         if not getattr(self, "_skl_callbacks", None):
             return None
@@ -137,9 +146,12 @@ class SAE(CallbackSupportMixin, BaseEstimator):
         begin(1)
 
         def after_epoch(number: int, row: dict[str, float]) -> bool:
-            stop = contexts.pop(number).call_on_fit_task_end(estimator=self, X=X, metadata=row)
+            now = {"config_": model.config, "params_": model.to_numpy()}
+            now["components_"] = dictionary(now["config_"], now["params_"])
+            given = {"estimator": self, "X": X, "y": y, "reconstruction_attributes": now}
+            stop = contexts.pop(number).call_on_fit_task_end(**given)
             if stop or number == self.epochs:
-                root.call_on_fit_task_end(estimator=self, X=X)
+                root.call_on_fit_task_end(**given)
             else:
                 begin(number + 1)
             return stop

@@ -103,7 +103,7 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
                 raise ValueError(
                     f"y must hold a clean sample for each noisy one, {X.shape}, got {clean.shape}."
                 )
-            return self._fit(clean, corruption=X)
+            return self._fit(clean, corruption=X, told=(X, clean))
         if isinstance(self.corruption, str) and self.corruption == "auto":
             return self._fit(X, GaussianNoise(0.5 * float(X.std(dtype=np.float64)), clip=False))
         if not callable(self.corruption):

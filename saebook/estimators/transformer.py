@@ -90,10 +90,13 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
         -------
         self
         """
-        return self._fit(self._check(X, reset=True))
+        X = self._check(X, reset=True)
+        return self._fit(X, told=(X, y))
 
     def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Go on training for one pass over X, weights and optimiser as the last call left them.
+
+        Callbacks are not told, since scikit-learn has no task for a single pass.
 
         Parameters
         ----------
@@ -108,6 +111,11 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
         X = self._check(X, reset=first)
         if first:
             return self._fit(X, epochs=1)
+        if (now := self._config(X.shape[1])) != self.config_:
+            raise ValueError(
+                "parameters of the model must stay what they were when partial_fit began, "
+                f"{self.config_}, got {now}; call fit to begin anew."
+            )
         package = import_module(f"saebook.{self.backend}")
         dtype = self.params_["W_enc"].dtype
         model = package.SparseAutoencoder(self.config_, self._seed, str(dtype), self.device)

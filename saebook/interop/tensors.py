@@ -164,6 +164,6 @@ def torch_or_error() -> Any:
             raise
         raise ImportError(
             "dictionary_learning keeps weights in a file of PyTorch, which is not installed: "
-            "pip install 'saebook[torch]'."
+            "pip install torch."
         ) from error
     return torch

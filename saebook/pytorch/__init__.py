@@ -6,7 +6,7 @@ except ModuleNotFoundError as error:
     if error.name != "torch":
         raise
     raise ImportError(
-        "saebook.pytorch needs PyTorch, which is not installed: pip install 'saebook[torch]'."
+        "saebook.pytorch needs PyTorch, which is not installed: pip install torch."
     ) from error
 
 from saebook import _renamed

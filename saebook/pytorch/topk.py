@@ -57,7 +57,8 @@ def largest_places(a: Tensor, k: int) -> Tensor:
     values, places = torch.topk(a, min(k + 1, a.shape[1]), dim=1)
     if _any(values[:, k:] == values[:, k - 1 : k]):
         places = torch.topk(largest(a, k).to(a.dtype), k, dim=1).indices
-    return places[:, :k].contiguous()
+    # In rising order, as the format of sparse rows asks for, though nothing here checks it.
+    return torch.sort(places[:, :k], dim=1).values
 
 
 def _csr(values: Tensor, places: Tensor, n_columns: int) -> Tensor:

@@ -6,8 +6,7 @@ except ModuleNotFoundError as error:
     if error.name != "tensorflow":
         raise
     raise ImportError(
-        "saebook.tensorflow needs TensorFlow, which is not installed: "
-        "pip install 'saebook[tensorflow]'."
+        "saebook.tensorflow needs TensorFlow, which is not installed: pip install tensorflow."
     ) from error
 
 import keras
