@@ -1,6 +1,7 @@
 """Training that can be interrupted: after every epoch, all that the next one needs, in one file."""
 
 import dataclasses
+import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -142,9 +143,10 @@ class Checkpoint:
 
 
 def append_row(history: dict[str, list[float]], row: Mapping[str, float]) -> None:
-    """Add the figures of an epoch to a history."""
-    for name, value in row.items():
-        history.setdefault(name, []).append(value)
+    """Add the figures of an epoch to a history; NaN for one that an epoch did not have."""
+    before = max(map(len, history.values()), default=0)
+    for name in [*history, *(name for name in row if name not in history)]:
+        history.setdefault(name, [math.nan] * before).append(row.get(name, math.nan))
 
 
 def marks(

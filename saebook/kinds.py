@@ -6,7 +6,8 @@ names in `saebook.pytorch` and `saebook.tensorflow`. `KINDS`, at the end, is the
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -297,3 +298,12 @@ KINDS: dict[type[Sparsity], tuple[Sparsity, ...]] = {
     JumpReLU: (JumpReLU(0.1, bandwidth=5.2, threshold=0.3),),
     Gated: (Gated(0.1),),
 }
+
+
+def classes_of(plain: Any, *modules: ModuleType) -> dict[type, Any]:
+    """The table from each kind to the class of its name in the modules of a floor.
+
+    `plain` is the class for a model without sparsity.
+    """
+    names = ((kind, getattr(module, kind.__name__, None)) for kind in KINDS for module in modules)
+    return {type(None): plain} | {kind: found for kind, found in names if found}

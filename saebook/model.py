@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from importlib import import_module
-from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from saebook._types import Array, ArrayLike, Self
 from saebook.checks import check_params, check_width
 from saebook.config import SAEConfig, TrainConfig
-from saebook.kinds import KINDS, TopK
+from saebook.kinds import TopK
 from saebook.parameters import parameter_shapes, row_axis
 
 DTYPES = ("float32", "float64")
@@ -51,17 +50,6 @@ class Kind:
 
     def count(self, a: Any, z: Any) -> None:
         """Update in place, after a step, the parameters that the kind counts."""
-
-
-def kinds_in(*modules: ModuleType) -> dict[type, type[Kind]]:
-    """The table from each kind of sparsity to the class of its name in a framework's modules."""
-    found = {
-        kind: getattr(module, kind.__name__)
-        for kind in KINDS
-        for module in modules
-        if hasattr(module, kind.__name__)
-    }
-    return {type(None): Kind, **found}
 
 
 class SparseCode(NamedTuple):

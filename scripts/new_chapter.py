@@ -84,8 +84,7 @@ assert abs(torch_history["val_fvu"][-1] - tf_history["val_fvu"][-1]) < 1e-3
 *5 minutes, easy.* Write the share of latents that are active.
 
 ```python
-def share(z):
-    ...
+def share(z): ...
 ```
 ```{exercise-end}
 ```

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from saebook import KL, SAEConfig, TrainConfig, parity, weights
+from saebook import KL, SAEConfig, TrainConfig, parity, training, weights
 from saebook.corruption import GaussianNoise
 from tests.conftest import FRAMEWORKS
 
@@ -241,3 +241,14 @@ def test_killed_25_times_it_ends_at_the_same_weights(name, tmp_path):
             k: v.tobytes() for k, v in other.items()
         }
     assert json.dumps(ended[3]) == json.dumps(expected[3])
+
+
+def test_a_figure_that_came_later_has_nan_for_the_epochs_before(framework, x, path, monkeypatch):
+    train(framework, x, epochs=2, checkpoint=path, x_val=x[:30])
+    monkeypatch.setitem(training.MEASURES, "largest", lambda x, x_hat, z, above: float(z.max()))
+    _, history = train(framework, x, epochs=4, checkpoint=path, x_val=x[:30])
+    assert np.isnan(history["val_largest"]).tolist() == [True, True, False, False]
+    monkeypatch.delitem(training.MEASURES, "largest")
+    _, history = train(framework, x, epochs=5, checkpoint=path, x_val=x[:30])
+    assert {len(values) for values in history.values()} == {5}
+    assert np.isnan(history["val_largest"][-1])

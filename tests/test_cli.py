@@ -318,7 +318,7 @@ def test_the_same_command_goes_on_where_it_was_interrupted(folder, monkeypatch):
         (["encode", "none", "x.npy", "-o", "z"], 2, "'none' does not exist"),
         (["encode", "x.npy", "x.npy", "-o", "z.npy"], 1, "must be a whole safetensors file"),
         (["train", "x.npy"], 2, "Missing option '-o'"),
-        (["train", "x.npy", "-o", "m", "--kind", "l2"], 2, "'l2' is not one of"),
+        (["train", "x.npy", "-o", "m", "--kind", "dense"], 2, "'dense' is not one of"),
         (["train", "x.npy", "-o", "m", "--epochs", "0"], 1, "epochs must be an integer"),
         (["train", "x.npy", "-o", "m", "--k", "999"], 1, "TopK.k must be at most n_latents"),
         (["train", "x.npy", "-o", "m", "--device", "gpu9"], 1, "device must be 'auto' or"),

@@ -427,10 +427,12 @@ def test_training_goes_on_from_a_checkpoint_as_if_it_had_never_stopped(framework
     whole = model_of(framework, config)
     framework.fit(whole, X, train)
 
-    def stop(epoch, row):
-        return epoch == 2
+    def interrupt(epoch, row):
+        if epoch == 2:
+            raise KeyboardInterrupt
 
-    framework.fit(model_of(framework, config), X, train, checkpoint=path, after_epoch=stop)
+    with pytest.raises(KeyboardInterrupt):
+        framework.fit(model_of(framework, config), X, train, checkpoint=path, after_epoch=interrupt)
     resumed = model_of(framework, config)
     framework.fit(resumed, X, train, checkpoint=Checkpoint(path))
     for name, value in whole.to_numpy().items():

@@ -95,7 +95,7 @@ SHOWN = """
 from IPython.testing.globalipapp import start_ipython
 shell = start_ipython()
 shell.kernel = None  # what a notebook's shell has
-from saebook import plots
+from saebook import pages, plots
 from IPython.utils.capture import capture_output
 from matplotlib import pyplot
 import numpy as np

@@ -34,7 +34,7 @@ def test_skipping_zeros_changes_nothing(framework, monkeypatch, kind, dtype, all
     config, x, found = config_of(**KINDS[kind]), parity.samples(), []
     assert takes_sparse_way(framework, config)
     for sparse in (True, False):
-        monkeypatch.setattr("saebook.training.has_sparse_code", lambda _, s=sparse: s)
+        monkeypatch.setattr("saebook.engine.has_sparse_code", lambda _, s=sparse: s)
         model = framework.SparseAutoencoder(config, seed=2, dtype=dtype, device="cpu")
         history = framework.fit(model, x.astype(dtype), TRAINING)
         found.append((model.to_numpy(), history))

@@ -305,7 +305,6 @@ def test_a_written_file_holds_the_numbers_however_they_lie(path, config, order, 
     ("given", "message"),
     [
         (params(b_enc=np.zeros(4, np.float32)), "of float32 or all .*'b_enc': 'float32'"),
-        ({k: v.astype(np.float16) for k, v in params().items()}, "'W_enc': 'float16'"),
         ({k: v.astype(np.int64) for k, v in params().items()}, "'W_enc': 'int64'"),
         ({k: v.astype(">f8") for k, v in params().items()}, "'W_enc': '>f8'"),
         ({k: v.astype(complex) for k, v in params().items()}, "'W_enc': 'complex128'"),

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from saebook._types import Array
 from saebook.config import SAEConfig
-from saebook.model import Autoencoder, check_dtype, kinds_in
+from saebook.kinds import classes_of
+from saebook.model import Autoencoder, Kind, check_dtype
 from saebook.parameters import counted_names
 from saebook.pytorch import kinds, loss, topk
 from saebook.start import init_params
@@ -61,7 +62,7 @@ class SparseAutoencoder(Autoencoder, nn.Module):
     """
 
     functions: ClassVar = {"sigmoid": torch.sigmoid, "relu": torch.relu, "linear": lambda a: a}
-    kinds: ClassVar = kinds_in(kinds, topk)
+    kinds: ClassVar = classes_of(Kind, kinds, topk)
     framework = "pytorch"
     mean_error = loss.mean_error
     sum_of_squares = staticmethod(loss.sum_of_squares)

@@ -2,25 +2,16 @@
 
 import numpy as np
 
-from saebook import kinds as settings
 from saebook._types import Array, Params
 from saebook.checks import check_width
 from saebook.config import SAEConfig
-from saebook.kinds import Sparsity
+from saebook.kinds import Sparsity, classes_of
 from saebook.parameters import counted_names, dictionary
+from saebook.reference import kinds, topk
 from saebook.reference.functions import FUNCTIONS
-from saebook.reference.kinds import KL, L1, Gated, JumpReLU, Kind
-from saebook.reference.topk import BatchTopK, TopK
+from saebook.reference.kinds import Kind
 
-KINDS: dict[type, type[Kind]] = {
-    type(None): Kind,
-    settings.L1: L1,
-    settings.KL: KL,
-    settings.TopK: TopK,
-    settings.BatchTopK: BatchTopK,
-    settings.JumpReLU: JumpReLU,
-    settings.Gated: Gated,
-}
+KINDS: dict[type, type[Kind]] = classes_of(Kind, kinds, topk)
 
 
 def kind_of(sparsity: Sparsity | None, config: SAEConfig) -> Kind:

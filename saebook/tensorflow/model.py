@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from saebook._types import Array
 from saebook.config import SAEConfig
-from saebook.model import Autoencoder, check_dtype, kinds_in, loss_terms
+from saebook.kinds import classes_of
+from saebook.model import Autoencoder, Kind, check_dtype, loss_terms
 from saebook.parameters import counted_names, row_axis
 from saebook.start import init_params
 from saebook.tensorflow import kinds, loss, topk
@@ -56,7 +57,7 @@ class SparseAutoencoder(Autoencoder, keras.Model):
     """
 
     functions: ClassVar = {"sigmoid": tf.sigmoid, "relu": tf.nn.relu, "linear": lambda a: a}
-    kinds: ClassVar = kinds_in(kinds, topk)
+    kinds: ClassVar = classes_of(Kind, kinds, topk)
     framework = "tensorflow"
     mean_error = loss.mean_error
     sum_of_squares = staticmethod(loss.sum_of_squares)
