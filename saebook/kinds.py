@@ -1,8 +1,8 @@
 """The kinds of sparsity: their settings, what they ask of a model, and what they add to it.
 
-The formula of a kind, with its gradient, is the class of the same name in `saebook.reference.kinds`
-or `saebook.reference.topk`, and its code and loss in a framework the one in the files of these
-names in `saebook.pytorch` and `saebook.tensorflow`. `KINDS`, at the end, is the table of all kinds.
+The formula of a kind, with its gradient, is the class of the same name in `saebook.reference`, in
+``kinds.py`` or ``topk.py``, and its code and loss in a framework the one in the files of these
+names in `saebook.pytorch` and `saebook.tensorflow`. ``KINDS`` is the table of all kinds.
 """
 
 from dataclasses import dataclass

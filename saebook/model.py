@@ -86,7 +86,7 @@ class Autoencoder:
     """One hidden layer: ``z = f(x W_enc + b_enc)``, ``x_hat = g(z W_dec + b_dec)``.
 
     The part of both frameworks' ``SparseAutoencoder`` that is the same in both. Samples, codes and
-    reconstructions are tensors of the framework here; `saebook.training` has functions for arrays.
+    reconstructions are tensors of the framework here; ``fit`` and its like take arrays.
 
     Parameters
     ----------

@@ -93,7 +93,7 @@ def classic() -> list[SAEConfig]:
 
 
 def modern() -> list[SAEConfig]:
-    """Every other row of `saebook.kinds.KINDS`, alone and with a pre-bias and nested groups.
+    """Every other row of ``saebook.kinds.KINDS``, alone and with a pre-bias and nested groups.
 
     With the decoder free, of unit norm, and tied; the classic kinds only with pre-bias and groups.
     """

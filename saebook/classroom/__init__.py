@@ -2,7 +2,7 @@
 
 `check` runs a student's function, in NumPy, PyTorch or TensorFlow, on random inputs. If its values
 are not the right ones but those of a known mistake, it says which; the table of them is
-`saebook.classroom.mistakes`. `variant` gives every student numbers of their own.
+``saebook.classroom.mistakes``. `variant` gives every student numbers of their own.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """What each kind of sparsity makes of a pre-activation and adds to the loss, gradients beside it.
 
-A class for each kind, of the same name as in `saebook.kinds`; those that choose by rank are in
-`saebook.reference.topk`. A step function has no gradient to speak of; where a kind puts another in
-its place, the formula here is the definition.
+A class for each kind, of the same name as in ``saebook.kinds``; those that choose by rank are in
+``saebook.reference.topk``. A step function has no gradient to speak of; where a kind puts another
+in its place, the formula here is the definition.
 """
 
 from typing import Any

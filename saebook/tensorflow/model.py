@@ -111,7 +111,7 @@ class SparseAutoencoder(Autoencoder, keras.Model):
         """Prepare Keras's own ``fit``, for all of the model's loss where `loss` is None.
 
         With a loss of the user's, sparsity and weight decay are added to it. It is slower than
-        `saebook.training.fit`, and Keras's Adam is another than PyTorch's.
+        `saebook.tensorflow.fit`, and Keras's Adam is another than PyTorch's.
         """
         if loss is not None and self.config.groups:
             raise ValueError(f"loss must be None where config has groups, got {loss!r}.")
