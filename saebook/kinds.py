@@ -7,36 +7,36 @@ names in `saebook.pytorch` and `saebook.tensorflow`. ``KINDS`` is the table of a
 
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from saebook._types import Array
 from saebook.fields import check_fields, refuse_unless
 
-if TYPE_CHECKING:
-    from saebook.config import SAEConfig
-
 
 @dataclass(frozen=True)
 class Sparsity:
-    """A kind of sparsity. Subclasses are frozen dataclasses that hold its settings."""
+    """A kind of sparsity. Subclasses are frozen dataclasses that hold its settings.
+
+    ``config`` is the `SAEConfig` of a model, a class that knows this one and not the other way.
+    """
 
     #: Functions that may make its code, the usual one first, and the reason where not all may.
     activations: ClassVar[tuple[str, ...]] = ("relu", "linear", "sigmoid")
     why: ClassVar[str] = ""
 
-    def check(self, config: "SAEConfig") -> None:
+    def check(self, config: Any) -> None:
         """Raise ValueError if a model described by `config` cannot have this kind of sparsity."""
         names = " or ".join(map(repr, self.activations))
         allowed = f"{names} when sparsity is {type(self).__name__}, {self.why}"
         refuse_unless(config.activation in self.activations, config, "activation", allowed)
 
-    def trained(self, config: "SAEConfig") -> dict[str, Array]:
+    def trained(self, config: Any) -> dict[str, Array]:
         """Parameters of its own, as they start, that the gradient moves."""
         return {}
 
-    def counted(self, config: "SAEConfig") -> dict[str, Array]:
+    def counted(self, config: Any) -> dict[str, Array]:
         """Parameters of its own, as they start, that training counts and no gradient moves."""
         return {}
 
@@ -116,14 +116,14 @@ class AuxK:
         check_fields(self, "an integer of at least 1", "k", "dead_after")
         check_fields(self, "a finite number of at least 0", "weight")
 
-    def check(self, config: "SAEConfig") -> None:
+    def check(self, config: Any) -> None:
         """Refuse more latents than there are, and errors that a code cannot add up to."""
         allowed = f"at most n_latents, which is {config.n_latents}"
         refuse_unless(self.k <= config.n_latents, self, "k", allowed)
         _needs(config, "output", "linear", "aux is AuxK, which rebuilds what is left of the input")
 
 
-def _needs(config: "SAEConfig", field: str, value: str, why: str) -> None:
+def _needs(config: Any, field: str, value: str, why: str) -> None:
     refuse_unless(getattr(config, field) == value, config, field, f"'{value}' when {why}")
 
 
@@ -140,7 +140,7 @@ class Ranked(Sparsity):
         allowed = self.aux is None or type(self.aux) is AuxK
         refuse_unless(allowed, self, "aux", "None or AuxK(k, ...)")
 
-    def check(self, config: "SAEConfig") -> None:
+    def check(self, config: Any) -> None:
         """Refuse more latents than there are, and codes that the kind cannot have."""
         allowed = f"at most n_latents, which is {config.n_latents}"
         refuse_unless(self.k <= config.n_latents, self, "k", allowed)
@@ -148,7 +148,7 @@ class Ranked(Sparsity):
         if self.aux is not None:
             self.aux.check(config)
 
-    def counted(self, config: "SAEConfig") -> dict[str, Array]:
+    def counted(self, config: Any) -> dict[str, Array]:
         """With `AuxK`, ``silent (n_latents,)``: samples since each latent was last active."""
         return {"silent": np.zeros(config.n_latents)} if self.aux else {}
 
@@ -192,7 +192,7 @@ class BatchTopK(Ranked):
     activations = ("relu",)
     why = "whose threshold is positive"
 
-    def counted(self, config: "SAEConfig") -> dict[str, Array]:
+    def counted(self, config: Any) -> dict[str, Array]:
         """``threshold ()``, that of inference, and what `AuxK` counts."""
         return {"threshold": np.full((), -1.0)} | super().counted(config)
 
@@ -242,7 +242,7 @@ class JumpReLU(Sparsity):
         check_fields(self, "a finite number of at least 0", "weight")
         check_fields(self, "a finite number above 0", "bandwidth", "threshold")
 
-    def trained(self, config: "SAEConfig") -> dict[str, Array]:
+    def trained(self, config: Any) -> dict[str, Array]:
         """``log_threshold (n_latents,)``."""
         return {"log_threshold": np.full(config.n_latents, np.log(self.threshold))}
 
@@ -275,13 +275,13 @@ class Gated(Sparsity):
     def __post_init__(self) -> None:
         check_fields(self, "a finite number of at least 0", "weight")
 
-    def check(self, config: "SAEConfig") -> None:
+    def check(self, config: Any) -> None:
         """Refuse any activation but ReLU, and outputs that are not the decoder's sum."""
         super().check(config)
         _needs(config, "output", "linear", "sparsity is Gated, whose gate rebuilds the input too")
         _needs(config, "reconstruction", "squared_error", "sparsity is Gated")
 
-    def trained(self, config: "SAEConfig") -> dict[str, Array]:
+    def trained(self, config: Any) -> dict[str, Array]:
         """``r_mag`` and ``b_mag``, both ``(n_latents,)``."""
         return {"r_mag": np.zeros(config.n_latents), "b_mag": np.zeros(config.n_latents)}
 

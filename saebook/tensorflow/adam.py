@@ -52,14 +52,12 @@ class Adam:
             )
 
     def to_numpy(self) -> dict[str, Array]:
-        """Count of steps ``t`` and moments ``m.NAME``, ``v.NAME``, as copies."""
         found = {"t": np.array(self.t.numpy())}
         for name, m, v in zip(self.names, self.m, self.v, strict=True):
             found |= {f"m.{name}": m.numpy().copy(), f"v.{name}": v.numpy().copy()}
         return found
 
     def from_numpy(self, state: Params) -> None:
-        """Go on from what `to_numpy` returned."""
         self.t.assign(state["t"])
         for name, m, v in zip(self.names, self.m, self.v, strict=True):
             m.assign(state[f"m.{name}"])

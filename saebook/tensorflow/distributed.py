@@ -26,7 +26,6 @@ def world_size() -> int:
 
 
 def rank() -> int:
-    """Number of this process, from 0."""
     here = together(lambda: tf.distribute.get_replica_context().replica_id_in_sync_group)
     return int(here()) if world_size() > 1 else 0
 
@@ -49,13 +48,11 @@ def sharing() -> Any:
 
 
 def all_reduce(value: tf.Tensor) -> tf.Tensor:
-    """Sum over the processes."""
     context = sharing()
     return context.all_reduce("SUM", value) if context else value
 
 
 def all_gather(value: tf.Tensor) -> tf.Tensor:
-    """The values of all processes, which have the same shape, along a new first axis."""
     context = sharing()
     if not context:
         return value[None]
@@ -78,7 +75,6 @@ def average(values: Sequence[tf.Tensor], n_rows: tf.Tensor) -> list[tf.Tensor]:
 
 
 def batch_rows(z: tf.Tensor) -> tf.Tensor:
-    """Rows of the batch of which ``z`` has this process's share."""
     return all_reduce(tf.shape(z)[0])
 
 
@@ -92,7 +88,6 @@ def batch_mean(z: tf.Tensor) -> tf.Tensor:
 
 
 def of_all(sums: tf.Variable, fired: tf.Variable, n_samples: int) -> tuple[Array, Array]:
-    """Sums over all `n_samples` of all processes as means, and what has fired in any of them."""
     if world_size() == 1:
         return (sums / n_samples).numpy(), fired.numpy()
 
@@ -106,7 +101,6 @@ def of_all(sums: tf.Variable, fired: tf.Variable, n_samples: int) -> tuple[Array
 
 
 def gather_numbers(numbers: Sequence[int], device: str) -> Array:
-    """The whole numbers of all processes, ``(n_processes, n_numbers)``."""
     # A row for each process: to gather them would have TensorFlow trace a function every time.
     own = np.eye(world_size(), dtype=np.int64)[:, [rank()]] * list(numbers)
     return together(all_reduce)(tf.constant(own)).numpy()
