@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -245,6 +246,19 @@ def test_nan_is_seen_in_the_code(framework):
     for code in (z, expected):  # infinity or NaN, as the processor adds
         assert not np.isfinite(code[0, :2]).any()
         np.testing.assert_array_equal(code[0, 2:], 0)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_nan_is_larger_than_all_numbers(framework, tensor, k):
+    a = np.array([[1, np.nan, 3, -1, 2], [5, 4, 3, 2, 1], [0, 9, np.nan, 7, 9]], np.float32)
+    expected = reference.largest(a, k)
+    assert expected.sum(axis=1).tolist() == [k] * 3
+    assert expected[0, 1]
+    assert expected[2, 2]
+    topk = import_module(f"{framework.__name__}.topk")
+    np.testing.assert_array_equal(np.asarray(topk.largest(tensor(a), k)), expected)
+    places = np.sort(np.asarray(topk.largest_places(tensor(a), k)))
+    np.testing.assert_array_equal(places, [np.flatnonzero(row) for row in expected])
 
 
 @pytest.mark.parametrize("kind", [BatchTopK(2), BatchTopK(2, AuxK(k=2))], ids=str)
