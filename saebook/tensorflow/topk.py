@@ -23,8 +23,8 @@ def largest(a: tf.Tensor, k: int | tf.Tensor) -> tf.Tensor:
 
 def largest_places(a: tf.Tensor, k: int | tf.Tensor) -> tf.Tensor:
     """Columns of the `k` largest of each row, ``(n_rows, k)``; the first of equals goes first."""
-    # It takes the first of equals, says its documentation; of NaN it says nothing, and passes it over
-    # or not. Larger than all numbers, as in PyTorch, it is seen in the code.
+    # It takes the first of equals, says its documentation; of NaN it says nothing, and passes it
+    # over or not. Larger than all numbers, as in PyTorch, it is seen in the code.
     a = tf.convert_to_tensor(a)
     return tf.math.top_k(tf.where(tf.math.is_nan(a), a.dtype.max, a), k).indices
 
