@@ -86,7 +86,7 @@ test: $(ENV) lint ## check the style, run all tests, run all notebooks and compa
 	if [ $$tests -ne 0 ]; then echo "The notebooks passed, but tests failed: see above."; exit 1; fi
 
 test-code: $(ENV) ## run all tests, without the notebooks
-	$(PY) -m pytest tests -n 2 --dist worksteal $(PYTEST_ARGS)
+	$(PY) -m pytest tests -n 2 $(PYTEST_ARGS)
 
 test-notebooks: $(ENV) ## run all notebooks and compare their outputs with the stored ones (nbval)
 	env $(ONE_THREAD) $(PY) -m pytest notebooks -n 2 --dist loadfile -p tests.nbval_drawings \
