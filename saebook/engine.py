@@ -1,6 +1,7 @@
 """What a framework does for the loop of `saebook.training`, and how several processes agree."""
 
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
@@ -13,7 +14,7 @@ from saebook.config import TrainConfig
 from saebook.model import has_sparse_code, loss_terms
 
 
-class Engine:
+class Engine(ABC):
     """A training of one model, in which a framework says the rest in its own words.
 
     Parameters
@@ -34,24 +35,24 @@ class Engine:
         self.mixed = train_config.mixed_precision
         self.sparse = sparse and has_sparse_code(model.config) and not self.mixed
 
+    @abstractmethod
     def begin(self, data: Batches) -> None:
         """Take the samples to the device, if they are in memory."""
-        raise NotImplementedError
 
+    @abstractmethod
     def begin_epoch(self) -> None:
         """Forget the sums of the epoch before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, rate: float, strength: float, batch: Array, *noisy: Array) -> None:
         """Train on a batch of `Batches.epoch`, at a learning rate and a strength of the penalty."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end_epoch(self, n_samples: int) -> tuple[Array, Array]:
         """Means of `FIGURES`, ``(5,)``, and which latents fired, ``(n_latents,)``.
 
         Of several models at once, both have a row for each.
         """
-        raise NotImplementedError
 
     def stop(self) -> None:
         """Leave the model as it was but for its weights."""

@@ -324,3 +324,11 @@ def test_foreign_arrays_keep_their_precision(X, container):
     }[container]
     assert estimator.fit(make(x)).params_["W_enc"].dtype == np.float32
     assert estimator.transform(make(x)).dtype == np.float32
+
+
+def test_the_denoisers_own_noise_is_half_the_deviation_of_all_the_data(X, monkeypatch):
+    given = []
+    monkeypatch.setattr(SAEDenoiser, "_fit", lambda self, X, corruption: given.append(corruption))
+    SAEDenoiser().fit(X.astype(np.float32))
+    assert given[0].sigma == pytest.approx(0.5 * X.std(), rel=1e-6)
+    assert not given[0].clip

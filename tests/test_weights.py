@@ -389,3 +389,12 @@ def test_a_missing_folder_is_named_in_one_sentence(framework, tmp_path):
     with pytest.raises(FileNotFoundError, match="none/m must lie in a folder that is there") as e:
         weights.save(model, tmp_path / "none" / "m")
     assert "Errno" not in str(e.value)
+
+
+def test_half_precision_is_written_as_float32(path):
+    """Which holds all such numbers, and which the file can hold."""
+    half = {name: value.astype(np.float16) for name, value in params().items()}
+    weights.write(path, CONFIGS[0], half)
+    for name, value in weights.read(path)[1].items():
+        assert value.dtype == np.float32
+        np.testing.assert_array_equal(value, half[name])
