@@ -2,6 +2,7 @@
 
 import operator
 import os
+import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import DTypeLike
 from saebook._types import Array, ArrayLike, Corruption, Samples, StrPath
 from saebook.checks import as_array, check_array, check_noisy, check_samples, check_width, corrupted
 from saebook.config import SAEConfig, TrainConfig
-from saebook.start import epoch_order, noise_generator
+from saebook.start import epoch_batches, noise_generator
 
 
 class Shards:
@@ -131,9 +132,7 @@ class Batches:
         batches = None if self.streamed else -(-len(self.x) // train_config.batch_size)
         self.n_steps = None if batches is None else train_config.epochs * batches
         if batches is not None:
-            last = len(self.x) - (batches - 1) * train_config.batch_size
-            for n_rows in (min(train_config.batch_size, len(self.x)), last):
-                self._share(n_rows)
+            self._share(len(self.x) // batches)  # of the smallest
         if train_config.decay_steps and self.n_steps is None:
             raise ValueError(
                 "decay_steps must be 0 when x is an iterable, whose number of steps is not known, "
@@ -156,9 +155,9 @@ class Batches:
         rows of it, one after another.
         """
         noise = noise_generator(self.train_config.seed, number)
-        n_batches = 0
+        largest = 0
         for batch in self._given() if self.streamed else self._rows(number):
-            n_batches += 1
+            largest = max(largest, len(batch))
             self.whole = batch
             share = self._share(len(batch))
             if self.corruption is None:
@@ -169,8 +168,15 @@ class Batches:
                 batch = self._read(batch)
                 clean = batch if self.array is None else self.array[batch]
                 yield batch[share], corrupted(self.corruption, clean, noise)[share]
-        if not n_batches:
+        if not largest:
             raise ValueError(f"x must give at least one batch, got none in epoch {number + 1}.")
+        if 16 * len(batch) < largest and number == self.rank == 0:
+            warnings.warn(
+                f"the last batch of x has {len(batch)} rows and the largest {largest}, but each is "
+                "a whole step, which can spoil the weights: leave it out (drop_last=True of a "
+                "PyTorch loader, drop_remainder=True of tf.data), or choose another batch size.",
+                stacklevel=2,
+            )
 
     def mark(self) -> list[Any]:
         """What tells these samples from others, in a checkpoint: the shape and a checksum.
@@ -191,10 +197,9 @@ class Batches:
         crc = zlib.crc32(b"".join(part.tobytes() for part in parts))
         return [*sizes, parts[0].dtype.name, crc]
 
-    def _rows(self, number: int) -> Iterator[Array]:
-        order = epoch_order(len(self.x), self.train_config.seed, number)
-        for start in range(0, len(order), self.train_config.batch_size):
-            yield order[start : start + self.train_config.batch_size]
+    def _rows(self, number: int) -> list[Array]:
+        settings = self.train_config
+        return epoch_batches(len(self.x), settings.batch_size, settings.seed, number)
 
     def _given(self) -> Iterator[Array]:
         for number, batch in enumerate(self.x):

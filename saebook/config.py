@@ -123,7 +123,8 @@ class TrainConfig:
     epochs : int >= 1
         Passes over the data.
     batch_size : int >= 1
-        Samples per step. The last batch of an epoch holds what is left.
+        Samples per step, at most: an epoch is divided into as few batches as this allows, equal to
+        within one row.
     learning_rate : float > 0
     beta_1, beta_2 : float in [0, 1)
         Decay rates of the running means of the gradient and of its square.

@@ -7,7 +7,7 @@ from saebook.checks import as_array
 from saebook.config import SAEConfig, TrainConfig
 from saebook.parameters import normalize_decoder
 from saebook.reference.model import code, gradients, preactivation, update_counted
-from saebook.start import epoch_order, noise_generator
+from saebook.start import epoch_batches, noise_generator
 
 
 class Adam:
@@ -51,10 +51,9 @@ def fit(
     optimizer, x = Adam(params, train_config), as_array(x, "x").astype(np.float64)
     n_steps = train_config.epochs * -(-len(x) // train_config.batch_size)
     for epoch in range(train_config.epochs):
-        order = epoch_order(len(x), train_config.seed, epoch)
         noise = noise_generator(train_config.seed, epoch)
-        for start in range(0, len(x), train_config.batch_size):
-            batch = x[order[start : start + train_config.batch_size]]
+        for rows in epoch_batches(len(x), train_config.batch_size, train_config.seed, epoch):
+            batch = x[rows]
             noisy = None if corruption is None else corruption(batch.copy(), noise)
             rate = train_config.learning_rate_at(optimizer.t, n_steps)
             strength = train_config.strength_at(optimizer.t)
