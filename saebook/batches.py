@@ -4,7 +4,7 @@ import operator
 import os
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from saebook._types import Array, ArrayLike, Corruption, Samples, StrPath
 from saebook.checks import as_array, check_array, check_noisy, check_samples, check_width, corrupted
 from saebook.config import SAEConfig, TrainConfig
-from saebook.start import epoch_batches, noise_generator
+from saebook.start import epoch_batches, epoch_order, noise_generator
 
 
 class Shards:
@@ -94,6 +94,8 @@ class Batches:
     x: Any
     array: Array | None
     whole: Array  # the latest batch of all processes together
+    even: bool = True  # else the last batch holds what is left over, as up to 0.4.0
+    look: Callable[[Array], object] | None = None  # called once, with the first batch's samples
     corruption: Any
     noisy: Array | None
 
@@ -158,6 +160,10 @@ class Batches:
         largest = 0
         for batch in self._given() if self.streamed else self._rows(number):
             largest = max(largest, len(batch))
+            if self.look is not None:
+                clean = self._read(batch)
+                self.look(clean if self.array is None else self.array[batch])
+                self.look = None
             self.whole = batch
             share = self._share(len(batch))
             if self.corruption is None:
@@ -198,8 +204,10 @@ class Batches:
         return [*sizes, parts[0].dtype.name, crc]
 
     def _rows(self, number: int) -> list[Array]:
-        settings = self.train_config
-        return epoch_batches(len(self.x), settings.batch_size, settings.seed, number)
+        n, size, seed = len(self.x), self.train_config.batch_size, self.train_config.seed
+        if self.even:
+            return epoch_batches(n, size, seed, number)
+        return np.split(epoch_order(n, seed, number), range(size, n, size))
 
     def _given(self) -> Iterator[Array]:
         for number, batch in enumerate(self.x):

@@ -81,15 +81,18 @@ class Checkpoint:
             "start": _checksum(model.to_numpy().values()),
             **dataclasses.asdict(train_config),
             "x": data.mark(),
+            "batches": "even",
             "x_val": None if x_val is None else [*x_val.shape, _checksum([x_val])],
             "corruption": _name(data.corruption) if data.noisy is None else _checksum([data.noisy]),
         }
         if not train_config.decay_steps:
             del self.training["epochs"]  # more of them may be asked for later
         if self.path.exists():
-            self._take_up(model, *weights.read_all(self.path)[1:])
+            self._take_up(model, data, *weights.read_all(self.path)[1:])
 
-    def _take_up(self, model: Autoencoder, params: Params, adam: Params, notes: Any) -> None:
+    def _take_up(
+        self, model: Autoencoder, data: Batches, params: Params, adam: Params, notes: Any
+    ) -> None:
         moments = {
             f"adam.{key}.{name}": p.shape
             for key in "mv"
@@ -103,6 +106,9 @@ class Checkpoint:
         before = notes["training"]
         if before.get("x", 0) is None:  # of data that were not in memory 0.3.0 kept nothing
             before = {**before, "x": self.training["x"]}
+        if "batches" not in before:  # begun by 0.4.0 or earlier: so it goes on
+            data.even = False
+            del self.training["batches"]
         for name, value in self.training.items():
             if before.get(name) != value:
                 raise ValueError(

@@ -197,8 +197,10 @@ class BatchTopK(Ranked):
         return {"threshold": np.full((), -1.0)} | super().counted(config)
 
 
-# Weight of the newest batch in the running mean that is BatchTopK's threshold.
-THRESHOLD_RATE = 0.01
+# Weight of the newest batch in the running mean that is BatchTopK's threshold. With 0.01, the habit
+# of published code, what the first steps kept still counted for most after 20 steps, and `encode`
+# gave 3.5 latents where training had kept 8; with 0.2 it gives 8.1, and is as steady in the end.
+THRESHOLD_RATE = 0.2
 
 
 def check_threshold(threshold: float) -> None:

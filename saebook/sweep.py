@@ -13,6 +13,7 @@ from saebook.batches import Batches
 from saebook.checkpoint import append_row
 from saebook.checks import check_finite
 from saebook.config import SAEConfig, TrainConfig
+from saebook.doubts import warn_of, warn_of_silence
 from saebook.kinds import Ranked
 from saebook.model import Autoencoder, loss_terms
 from saebook.parameters import row_axis
@@ -60,6 +61,7 @@ def fit_many(
     module = import_module(f"saebook.{models[0].framework}.sweep")
     engine = module.SweepEngine(models, numbers, train_config)
     engine.begin(data)
+    data.look = lambda first: [warn_of(m, first, train_config, data.n_steps) for m in models]
     histories: list[dict[str, list[float]]] = [{} for _ in models]
     for epoch, means, fired in epochs(engine, data, train_config, hide=True):
         params = engine.to_numpy()
@@ -67,6 +69,8 @@ def fit_many(
             row = row_of(means[i], fired[i])
             own = {name: values[i] for name, values in params.items()}
             check_finite(row["loss"], own, epoch)
+            if epoch == 0:
+                warn_of_silence(model.config, row["dead"])
             append_row(history, row)
             model.from_numpy(own)
     return histories

@@ -21,6 +21,7 @@ from saebook.checks import (
     check_validation,
 )
 from saebook.config import TrainConfig
+from saebook.doubts import warn_of, warn_of_silence
 from saebook.engine import Engine, agreed
 from saebook.metrics import dead_features, fvu, l0
 from saebook.model import Autoencoder, loss_terms
@@ -159,9 +160,13 @@ def fit(
     if run.ended:
         return run.history
     hide = True if rank > 0 else None if progress is None else not progress
+    if rank == 0 and not run.epochs:
+        data.look = lambda first: warn_of(model, first, train_config, data.n_steps)
     for epoch, means, fired in epochs(engine, data, train_config, run.epochs, n_steps, hide):
         row = row_of(means, fired)
         check_finite(row["loss"], model.to_numpy(), epoch)
+        if rank == 0 and epoch == 0:
+            warn_of_silence(model.config, row["dead"])
         if x_val is not None:
             values = evaluate(model, x_val, x_val_noisy)
             row |= {f"val_{name}": value for name, value in values.items()}

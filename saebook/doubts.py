@@ -1,0 +1,94 @@
+"""What cannot work with the samples at hand, said before the first step: settings have a scale.
+
+A price, a window, a threshold and the range of a sigmoid are absolute numbers, and suit samples of
+some size. None of the cases below is an error: each trains to its end without a word, and has
+learned nothing, or nothing sparse.
+"""
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from saebook._types import Array
+from saebook.config import SAEConfig, TrainConfig
+from saebook.kinds import L1, Gated, JumpReLU
+
+SATURATED = 10.0  # pre-activations beyond it have a sigmoid within 5e-5 of 0 or 1
+# The price of L1 or Gated over the spread of the samples, and that of JumpReLU over its square: on
+# digits and on planted features, times 0.01, 1 and 100, prices below the first changed the active
+# latents by less than a twentieth, and with prices above the second hardly a latent was left.
+PRICES = {L1: (1e-3, 2.0), Gated: (1e-3, 2.0), JumpReLU: (1e-5, 1.0)}
+IN_WINDOW = 0.005  # share of pre-activations in JumpReLU's window below which the price goes unheard
+
+
+def warn_of(model: Any, x: Array, train_config: TrainConfig, n_steps: int | None) -> None:
+    """Warn once of settings of a model that the first batch, ``(n_samples, n_features)``, belies."""
+    with model.reading():
+        a = model.array(model.preactivation(model.tensor(x)))
+    found = list(doubts(model.config, model.to_numpy(), x, a, train_config, n_steps))
+    if found:
+        warnings.warn(" Also, ".join(found), stacklevel=2)
+
+
+def warn_of_silence(config: SAEConfig, dead: float) -> None:
+    """Warn if all latents were dead in an epoch, of codes that can be 0."""
+    if config.active_above == 0 and dead == config.n_latents:
+        warnings.warn(
+            f"none of the {config.n_latents} latents was active for any sample of the first epoch, "
+            "so none may ever learn: lower the price or the threshold of sparsity, or scale x up.",
+            stacklevel=2,
+        )
+
+
+def doubts(
+    config: SAEConfig, params: dict[str, Array], x: Array, a: Array,
+    train_config: TrainConfig, n_steps: int | None,
+) -> Iterator[str]:  # fmt: skip
+    """A sentence for each setting that samples `x` and their pre-activations `a` speak against."""
+    kind, low, high = config.sparsity, np.min(x), np.max(x)
+    span = f"x goes from {low:.3g} to {high:.3g}"
+    if config.activation == "sigmoid":
+        share = np.mean(np.abs(a) > SATURATED)
+        if share > 0.5:
+            yield (
+                f"activation='sigmoid' does not suit samples of this size: {span}, and before the "
+                f"first step {share:.0%} of the codes are so close to 0 or 1 that they hardly "
+                "learn; scale x, pictures to [0, 1]."
+            )
+    if config.output == "sigmoid" and np.mean((x < 0) | (x > 1)) > 0.01:
+        yield (
+            f"output='sigmoid' rebuilds numbers between 0 and 1 alone, but {span}; scale x to "
+            "[0, 1], or choose output='linear'."
+        )
+    price = getattr(kind, "weight", 0)
+    variance = float(np.var(x, axis=0, dtype=np.float64).sum())
+    if type(kind) in PRICES and config.activation != "sigmoid" and price > 0 and variance > 0:
+        least, most = PRICES[type(kind)]
+        scale = variance if isinstance(kind, JumpReLU) else variance**0.5
+        if not least <= price / scale <= most:
+            effect = "no effect" if price < least * scale else "no latent active"
+            yield (
+                f"sparsity.weight has a scale, that of x: {price:g} leaves next to {effect} where "
+                f"samples vary as here; a value from {least * scale:.1g} to {most * scale:.1g} "
+                "can work."
+            )
+    if isinstance(kind, JumpReLU):
+        theta = np.exp(params["log_threshold"])
+        share = np.mean(np.abs(a - theta) < kind.bandwidth / 2)
+        if share < IN_WINDOW:
+            yield (
+                f"sparsity.bandwidth must suit the pre-activations: {share:.1%} of them lie in a "
+                f"window of {kind.bandwidth:g} around their threshold, and no others teach it; "
+                f"half of them are above {np.median(np.abs(a)):.2g} in size."
+            )
+        reach = np.log(theta.max()) + train_config.learning_rate * (n_steps or np.inf)
+        above = np.quantile(a[a > 0], 0.1) if (a > 0).any() else 0
+        if kind.weight and reach < np.log(max(above, 1e-300)):
+            yield (
+                f"sparsity.threshold must be within reach: in {n_steps} steps at "
+                f"{train_config.learning_rate:g} it can rise to {np.exp(reach):.2g} at most, but "
+                f"nine tenths of the positive pre-activations are above {above:.2g}; start it "
+                "higher, train for longer, or scale x."
+            )

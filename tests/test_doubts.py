@@ -1,0 +1,92 @@
+"""Settings that cannot work with the samples at hand: one warning, before the first step."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+from saebook import KL, L1, Gated, JumpReLU, SAEConfig, TopK, TrainConfig, mnist
+from saebook.data import planted_features
+from saebook.start import init_params
+from saebook.sweep import fit_many
+
+DIGITS = mnist().x_train[:256]
+PLANTED = planted_features(256, 32, 128, (3, 5), 0).x
+TRAINING = TrainConfig(epochs=1, batch_size=64)
+
+
+def told(framework, x, sparsity, training=TRAINING, **options):
+    options = {"activation": "relu", "output": "linear"} | options
+    config = SAEConfig(x.shape[1], 16, sparsity=sparsity, **options)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        framework.fit(framework.SparseAutoencoder(config, device="cpu"), x, training)
+    return [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize(
+    ("x", "sparsity", "options"),
+    [
+        (DIGITS, KL(0.05, 1.0), {"activation": "sigmoid", "output": "sigmoid"}),
+        ((DIGITS - 0.13) / 0.31, KL(0.05, 1.0), {"activation": "sigmoid"}),
+        (DIGITS, L1(1.0), {}),
+        (DIGITS, JumpReLU(), {}),
+        (DIGITS, Gated(), {}),
+        (PLANTED, L1(0.01), {}),
+        (PLANTED, JumpReLU(), {}),
+        (PLANTED * 100, TopK(4), {}),  # a rank has no scale
+        (PLANTED * 100, None, {}),
+        (PLANTED * 100, L1(0.0), {}),
+    ],
+)
+def test_what_can_work_gets_no_word(framework, x, sparsity, options):
+    assert told(framework, x.astype(np.float32), sparsity, **options) == []
+
+
+@pytest.mark.parametrize(
+    ("x", "sparsity", "options", "beginning"),
+    [
+        (DIGITS * 255, KL(0.05, 1.0), {"activation": "sigmoid"}, "activation='sigmoid' does not"),
+        (DIGITS * 255, None, {"activation": "sigmoid"}, "activation='sigmoid' does not suit"),
+        (DIGITS * 255, None, {"output": "sigmoid"}, "output='sigmoid' rebuilds numbers between"),
+        (DIGITS - 0.5, None, {"output": "sigmoid"}, "output='sigmoid' rebuilds numbers between"),
+        (PLANTED * 100, L1(0.1), {}, "sparsity.weight has a scale, .* no effect .* from 0.2 to"),
+        (PLANTED * 100, Gated(), {}, "sparsity.weight has a scale, .* no effect"),
+        (PLANTED / 100, L1(0.1), {}, "sparsity.weight has a scale, .* no latent active"),
+        (PLANTED * 100, JumpReLU(), {}, "sparsity.weight has a scale, .* Also, sparsity.bandwidth"),
+        (PLANTED, JumpReLU(1.0, 0.001, 0.1), {}, "sparsity.bandwidth must suit"),
+        (PLANTED, JumpReLU(1.0, 0.05, 0.01), {}, "sparsity.threshold must be within reach"),
+    ],
+)
+def test_what_cannot_work_gets_one_warning(framework, x, sparsity, options, beginning):
+    found = told(framework, x.astype(np.float32), sparsity, **options)
+    assert len(found) == 1
+    assert re.match(beginning, found[0]), found
+
+
+def test_all_latents_dead_after_an_epoch_are_told_of(framework):
+    found = told(framework, PLANTED.astype(np.float32), JumpReLU(0.01, 1.0, 5.0))
+    assert found[-1].startswith("none of the 16 latents was active for any sample of the first")
+
+
+def test_a_stream_and_several_models_at_once_are_told_too(framework):
+    config = SAEConfig(784, 16, output="linear", sparsity=KL(0.05, 1.0))
+    x = DIGITS * np.float32(255)
+    with pytest.warns(UserWarning, match="activation='sigmoid' does not suit"):
+        framework.fit(framework.SparseAutoencoder(config, device="cpu"), [x[:128], x[128:]])
+    models = [framework.SparseAutoencoder(config, seed, device="cpu") for seed in (0, 1)]
+    with pytest.warns(UserWarning, match="activation='sigmoid' does not suit"):
+        fit_many(models, x, TRAINING)
+
+
+def test_the_word_comes_before_the_first_step(framework):
+    """A user who makes warnings errors has lost nothing."""
+    config = SAEConfig(784, 16, output="linear", sparsity=KL(0.05, 1.0))
+    model = framework.SparseAutoencoder(config, device="cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="before the first step"):
+            framework.fit(model, DIGITS * np.float32(255), TRAINING)
+    start = init_params(config)["W_enc"].astype(np.float32)
+    np.testing.assert_array_equal(model.to_numpy()["W_enc"], start)
