@@ -20,11 +20,11 @@ SATURATED = 10.0  # pre-activations beyond it have a sigmoid within 5e-5 of 0 or
 # digits and on planted features, times 0.01, 1 and 100, prices below the first changed the active
 # latents by less than a twentieth, and with prices above the second hardly a latent was left.
 PRICES = {L1: (1e-3, 2.0), Gated: (1e-3, 2.0), JumpReLU: (1e-5, 1.0)}
-IN_WINDOW = 0.005  # share of pre-activations in JumpReLU's window below which the price goes unheard
+IN_WINDOW = 0.005  # share of pre-activations in JumpReLU's window; with less its price is unheard
 
 
 def warn_of(model: Any, x: Array, train_config: TrainConfig, n_steps: int | None) -> None:
-    """Warn once of settings of a model that the first batch, ``(n_samples, n_features)``, belies."""
+    """Warn once of settings that the first batch, ``(n_samples, n_features)``, speaks against."""
     with model.reading():
         a = model.array(model.preactivation(model.tensor(x)))
     found = list(doubts(model.config, model.to_numpy(), x, a, train_config, n_steps))

@@ -159,7 +159,6 @@ def test_the_broken_row_is_in_the_second_share():
     """Or `AGREED` would name the wrong process."""
     place = np.flatnonzero(epoch_order(100, worker.TRAINING.seed, 0) == 0)[0]
     assert (place % 25 >= 25 // 2) == (  # four batches of 25: the fewest of at most 31
-
         AGREED["row"][0] == "training ends, because process 1 failed."
     )
 

@@ -86,7 +86,8 @@ def test_a_sample_too_many_does_no_harm(framework, n_samples):
     digits = mnist()
 
     def trained(n, seed):
-        model = framework.SparseAutoencoder(SAEConfig(784, 32, "relu", "linear"), seed, device="cpu")
+        config = SAEConfig(784, 32, "relu", "linear")
+        model = framework.SparseAutoencoder(config, seed, device="cpu")
         training = TrainConfig(epochs=40, batch_size=64, learning_rate=3e-3, seed=seed)
         framework.fit(model, digits.x_train[:n], training)
         return framework.evaluate(model, digits.x_val[:500])["fvu"]
