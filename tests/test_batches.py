@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 import zlib
 
 import ml_dtypes
@@ -178,6 +179,31 @@ def test_of_several_bad_samples_in_a_batch_of_a_file_the_first_is_named(x, tmp_p
     data = Batches(CONFIG, as_memmap(x, tmp_path), "float32", TrainConfig(batch_size=100))
     with pytest.raises(ValueError, match="sample number 15"):
         next(data.epoch(0))
+
+
+@pytest.mark.parametrize(("sizes", "told"), [((64, 64, 3), True), ((64, 64, 4), False)])
+def test_a_streams_tiny_last_batch_gets_a_word(framework, sizes, told):
+    """It is a whole step. Not so of an array, which is divided evenly."""
+    x = np.tile(parity.samples(), (2, 1))[: sum(sizes)].astype(np.float32)
+    parts = np.split(x, np.cumsum(sizes)[:-1])
+    for given in (parts, Generating(parts), x):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            train(framework, given)
+        expected = [f"the last batch of x has {sizes[-1]} rows and the largest 64, but each is"]
+        assert [str(w.message)[: len(expected[0])] for w in caught] == (
+            expected if told and given is not x else []
+        )
+
+
+@pytest.mark.parametrize("n_samples", [1, 31, 32, 33, 64, 65, 95, 1000])
+def test_batches_are_as_few_as_allowed_and_equal_to_within_a_row(n_samples):
+    batches = epoch_batches(n_samples, 32, 5, 3)
+    sizes = [len(rows) for rows in batches]
+    assert max(sizes) <= 32
+    assert len(sizes) == -(-n_samples // 32)
+    assert max(sizes) - min(sizes) <= 1
+    np.testing.assert_array_equal(np.concatenate(batches), epoch_order(n_samples, 5, 3))
 
 
 def test_a_file_may_hold_half_precision(x, tmp_path):

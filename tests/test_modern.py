@@ -18,6 +18,7 @@ from saebook import (
     TopK,
     TrainConfig,
     data,
+    metrics,
     parity,
     reference,
 )
@@ -276,6 +277,18 @@ def test_batchtopks_threshold_is_the_running_mean_of_the_smallest_kept(framework
     for value in smallest[1:]:
         expected += THRESHOLD_RATE * (value - expected)
     assert model.to_numpy()["threshold"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_batchtopk_encodes_as_many_latents_as_it_trained_with_after_few_steps(framework):
+    """20 steps. With a mean that forgets slowly, `encode` gave 3.5 latents of 8."""
+    x = data.planted_features(1000, 64, 128, (3, 5), 0).x.astype(np.float32)
+    found = []
+    for seed in range(3):
+        config = SAEConfig(64, 128, "relu", "linear", sparsity=BatchTopK(8))
+        model = framework.SparseAutoencoder(config, seed, device="cpu")
+        framework.fit(model, x, TrainConfig(epochs=5, learning_rate=3e-3, seed=seed))
+        found.append(metrics.l0(framework.encode(model, x)))
+    assert np.mean(found) == pytest.approx(8, abs=1)
 
 
 def test_a_threshold_that_was_never_learned_is_an_error(framework):

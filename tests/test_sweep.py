@@ -12,6 +12,7 @@ RELU = {"activation": "relu", "output": "linear"}
 SWEEPS = {
     "rho": [SAEConfig(12, 8, sparsity=KL(rho, 0.1)) for rho in (0.05, 0.1, 0.2)],
     "beta and rho": [SAEConfig(12, 8, sparsity=KL(0.3 - b, b)) for b in (0.05, 0.1, 0.2)],
+    "close": [SAEConfig(12, 8, sparsity=KL(0.1, b)) for b in (1.0, 1.001)],
     "seeds": [SAEConfig(12, 8, **RELU)] * 3,
     "weight": [SAEConfig(12, 8, sparsity=L1(w), unit_norm=True, **RELU) for w in (0.1, 0.2)],
     "tied": [SAEConfig(12, 8, sparsity=L1(w), unit_norm=True, tied=True, **RELU) for w in (0, 0.2)],
