@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: chapter help install book book-force test test-code test-notebooks lint format notebooks assignments slides pdf links experiments interop environments bundle bench constraints serve clean distclean
+.PHONY: chapter help install book book-force test test-code test-all test-notebooks lint format notebooks assignments slides pdf links experiments interop environments bundle bench constraints serve clean distclean
 
 PY    := .venv/bin/python
 ENV   := .venv/.installed
@@ -85,8 +85,13 @@ test: $(ENV) lint ## check the style, run all tests, run all notebooks and compa
 	$(MAKE) --no-print-directory test-notebooks || exit 1; \
 	if [ $$tests -ne 0 ]; then echo "The notebooks passed, but tests failed: see above."; exit 1; fi
 
+# worksteal: each process begins with half of the tests, in order, and one that is done takes over from
+# the other; by default what is handed out at the end can leave one waiting for a quarter of an hour.
 test-code: $(ENV) ## run all tests, without the notebooks
-	$(PY) -m pytest tests -n 2 $(PYTEST_ARGS)
+	$(PY) -m pytest tests -n 2 --dist worksteal $(PYTEST_ARGS)
+
+test-all: ## as test, with what takes an hour: every row of the ledger trained, new examples for properties
+	@SAEBOOK_ALL=1 SAEBOOK_HYPOTHESIS=nightly $(MAKE) --no-print-directory test
 
 test-notebooks: $(ENV) ## run all notebooks and compare their outputs with the stored ones (nbval)
 	env $(ONE_THREAD) $(PY) -m pytest notebooks -n 2 --dist loadfile -p tests.nbval_drawings \
