@@ -23,10 +23,12 @@ class SAEConfig:
     ----------
     n_features, n_latents : int >= 1
         Width of the input and of the code.
-    activation : {"sigmoid", "relu", "linear"}
-        Function that makes the code from the encoder's pre-activation.
-    output : {"sigmoid", "linear"}
-        Function that makes the reconstruction from the decoder's pre-activation.
+    activation : {"auto", "sigmoid", "relu", "linear"}
+        Function that makes the code from the encoder's pre-activation; "auto" becomes that of the
+        kind of sparsity: a sigmoid for KL and None, a ReLU for all others.
+    output : {"auto", "sigmoid", "linear"}
+        Function that makes the reconstruction from the decoder's pre-activation; "auto" becomes a
+        sigmoid for KL and None, a sigmoid code and "bce", and linear otherwise.
     reconstruction : {"squared_error", "bce"}
         Error per sample, summed over features: squared error, or binary cross-entropy computed
         from the decoder's pre-activation (the logits), which needs ``output="sigmoid"`` and data
@@ -56,8 +58,8 @@ class SAEConfig:
 
     n_features: int
     n_latents: int
-    activation: str = "sigmoid"
-    output: str = "sigmoid"
+    activation: str = "auto"
+    output: str = "auto"
     reconstruction: str = "squared_error"
     sparsity: Sparsity | None = None
     tied: bool = False
@@ -70,6 +72,13 @@ class SAEConfig:
         check_fields(self, "an integer of at least 1", "n_features", "n_latents")
         check_fields(self, "True or False", "tied", "unit_norm", "pre_bias")
         check_fields(self, "a finite number of at least 0", "weight_decay")
+        kind = self.sparsity
+        usual = kind.activations[0] if isinstance(kind, Sparsity) else "sigmoid"
+        if self.activation == "auto":
+            object.__setattr__(self, "activation", usual)
+        if self.output == "auto":
+            bounded = "sigmoid" in (usual, self.activation) or self.reconstruction == "bce"
+            object.__setattr__(self, "output", "sigmoid" if bounded else "linear")
         for field, names in (
             ("activation", ACTIVATIONS),
             ("output", OUTPUTS),

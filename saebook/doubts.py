@@ -19,7 +19,11 @@ SATURATED = 10.0  # pre-activations beyond it have a sigmoid within 5e-5 of 0 or
 # The price of L1 or Gated over the spread of the samples, and that of JumpReLU over its square: on
 # digits and on planted features, times 0.01, 1 and 100, prices below the first changed the active
 # latents by less than a twentieth, and with prices above the second hardly a latent was left.
-PRICES = {L1: (1e-3, 2.0), Gated: (1e-3, 2.0), JumpReLU: (1e-5, 1.0)}
+PRICES: dict[type, tuple[float, float]] = {
+    L1: (1e-3, 2.0),
+    Gated: (1e-3, 2.0),
+    JumpReLU: (1e-5, 1.0),
+}
 IN_WINDOW = 0.005  # share of pre-activations in JumpReLU's window; with less its price is unheard
 
 

@@ -61,7 +61,12 @@ def fit_many(
     module = import_module(f"saebook.{models[0].framework}.sweep")
     engine = module.SweepEngine(models, numbers, train_config)
     engine.begin(data)
-    data.look = lambda first: [warn_of(m, first, train_config, data.n_steps) for m in models]
+
+    def look(first: Array) -> None:
+        for model in models:
+            warn_of(model, first, train_config, data.n_steps)
+
+    data.look = look
     histories: list[dict[str, list[float]]] = [{} for _ in models]
     for epoch, means, fired in epochs(engine, data, train_config, hide=True):
         params = engine.to_numpy()

@@ -77,6 +77,28 @@ REQUIRED = {SAEConfig: {"n_features": 4, "n_latents": 3}}
 
 
 @pytest.mark.parametrize(
+    ("options", "activation", "output"),
+    [
+        ({}, "sigmoid", "sigmoid"),
+        ({"sparsity": KL()}, "sigmoid", "sigmoid"),
+        ({"sparsity": L1()}, "relu", "linear"),
+        ({"sparsity": TopK(2)}, "relu", "linear"),
+        ({"sparsity": BatchTopK(2)}, "relu", "linear"),
+        ({"sparsity": JumpReLU()}, "relu", "linear"),
+        ({"sparsity": Gated()}, "relu", "linear"),
+        ({"activation": "relu"}, "relu", "sigmoid"),
+        ({"activation": "sigmoid", "sparsity": L1()}, "sigmoid", "sigmoid"),
+        ({"reconstruction": "bce", "sparsity": TopK(2)}, "relu", "sigmoid"),
+        ({"output": "linear", "sparsity": KL()}, "sigmoid", "linear"),
+    ],
+)
+def test_functions_that_are_not_given_follow_the_kind(options, activation, output):
+    config = SAEConfig(4, 3, **options)
+    assert (config.activation, config.output) == (activation, output)
+    assert dataclasses.replace(config, n_latents=4).output == output
+
+
+@pytest.mark.parametrize(
     ("kind", "field", "allowed", "value"),
     [(*row, value) for *row, values in REFUSED for value in values],
 )
@@ -97,7 +119,7 @@ def test_topk_needs_latents_enough_and_codes_that_can_be_0():
     with pytest.raises(ValueError, match=r"TopK\.k must be at most n_latents, which is 3, got 4\."):
         SAEConfig(4, 3, activation="relu", sparsity=TopK(4))
     with pytest.raises(ValueError, match=r"SAEConfig\.activation must be 'relu' or 'linear' when"):
-        SAEConfig(4, 3, sparsity=TopK(2))
+        SAEConfig(4, 3, "sigmoid", sparsity=TopK(2))
 
 
 @pytest.mark.parametrize(
