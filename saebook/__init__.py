@@ -13,7 +13,7 @@ from saebook.config import SAEConfig, TrainConfig
 from saebook.data import fashion_mnist, mnist
 from saebook.kinds import KL, L1, AuxK, BatchTopK, Gated, JumpReLU, TopK
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 __all__ = [
     "KL",
     "L1",

@@ -1,4 +1,4 @@
-"""Names of the version before, which still work, with a warning, until the next one.
+"""Names from before 0.4.0, which still work, with a warning, until 0.6.0.
 
 Delete this file then, and what imports it.
 """
