@@ -291,6 +291,17 @@ def test_batchtopk_encodes_as_many_latents_as_it_trained_with_after_few_steps(fr
     assert np.mean(found) == pytest.approx(8, abs=1)
 
 
+def test_what_is_exactly_at_batchtopks_threshold_is_silent(framework):
+    """Bussmann et al. (2024): what exceeds it is kept."""
+    config = config_of(BatchTopK(2))
+    params = random_params(config) | {"W_enc": np.eye(6, 5), "b_enc": np.zeros(5)}
+    model = model_of(framework, config, params | {"threshold": np.array(0.5)})
+    x = np.array([[0.25, 0.5, 0.75, 0.0, 1.0, 0.0]])
+    z = [[0, 0, 0.75, 0, 1.0]]
+    np.testing.assert_array_equal(framework.encode(model, x), z)
+    np.testing.assert_array_equal(reference.encode(config, model.to_numpy(), x), z)
+
+
 def test_a_threshold_that_was_never_learned_is_an_error(framework):
     config = config_of(BatchTopK(2))
     message = r"threshold of a BatchTopK model must be learned .*, got -1, .* fit first\.\Z"
