@@ -143,12 +143,13 @@ links: $(ENV) ## open every link that leaves the book, and report the broken one
 
 PEERS := .venv-peers/bin/python
 
-interop: .venv-peers/.installed ## hold saebook.interop to SAELens and dictionary_learning (with packages of 2 GB in .venv-peers)
+interop: .venv-peers/.installed ## hold saebook.interop to the packages whose files it reads (2 GB in .venv-peers)
 	$(PEERS) tests/interop/check_peers.py
 
-.venv-peers/.installed: $(ENV) tests/interop/requirements.txt pyproject.toml
+.venv-peers/.installed: $(ENV) tests/interop/requirements.txt tests/interop/requirements-alone.txt pyproject.toml
 	@test -x $(PEERS) || $(PY) -m venv .venv-peers
 	@$(PEERS) -m pip install --quiet -r tests/interop/requirements.txt -e .
+	@$(PEERS) -m pip install --quiet --no-deps -r tests/interop/requirements-alone.txt
 	@$(PEERS) -m pip uninstall --quiet --yes torchvision
 	@touch $@
 

@@ -101,7 +101,8 @@ def from_openai(path: StrPath, normalized: bool = False) -> tuple[SAEConfig, dic
     kind = tensors.one_of(("ReLU", "TopK"), rest.get("activation", "ReLU"), f"{path}: activation")
     for name in _COUNTED:
         found.pop(name, None)
-    known = {"activation", _K, _AFTER}
+    # PyTorch's own walk through the parts of a model adds the settings of TopK a second time.
+    known = {"activation", _K, _AFTER, "activation.k", "activation.postact_fn"}
     strange = {name: value for name, value in rest.items() if name not in known}
     values = tensors.picked(path, found | strange, _NAMES)
     try:

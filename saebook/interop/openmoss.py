@@ -80,8 +80,8 @@ def from_openmoss(folder: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
 
     The code is that of its ``encode`` on its ``normalize_activations`` of the samples, where that
     is a factor for the whole data set; the factor is then in the weights. A TopK that ranks by the
-    size of the decoder's rows (``sparsity_include_decoder_norm``) is read with rows of norm 1, and
-    a code that is theirs times the norm of each latent's row.
+    size of the decoder's rows (``sparsity_include_decoder_norm``) is read with rows of one norm,
+    and a code that is theirs times the norm of each latent's row.
 
     Parameters
     ----------
@@ -128,13 +128,13 @@ def from_openmoss(folder: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
             kind = JumpReLU()
         config = SAEConfig(*shape, "relu", "linear", sparsity=kind)
         params = tensors.checked(config, values, dtype)
+        if settings.get("sparsity_include_decoder_norm", True):
+            _rank_by_rows(kind, params)  # by the rows in the file
         if settings.get("norm_activation", "dataset-wise") == "dataset-wise":
             factor = _factor(norms, settings)
             params["W_enc"] = params["W_enc"] * params["W_enc"].dtype.type(factor)
             for name in ("W_dec", "b_dec"):
                 params[name] = params[name] / params[name].dtype.type(factor)
-        if settings.get("sparsity_include_decoder_norm", True):
-            _rank_by_rows(kind, params)
         return config, params
     except ValueError as error:
         raise ValueError(f"{path.parent}: {error}") from None
@@ -191,7 +191,7 @@ def _factor(norms: dict[str, Array], settings: dict[str, Any]) -> float:
 def _rank_by_rows(kind: Sparsity | None, params: dict[str, Array]) -> None:
     """Thresholds and ranks that answer to a latent's size times the norm of its row, in place."""
     if isinstance(kind, TopK):
-        tensors.scale_to_unit_rows(params, np.finfo(params["W_dec"].dtype).tiny)
+        tensors.scale_to_unit_rows(params)
     elif isinstance(kind, JumpReLU):
         norm = np.linalg.norm(params["W_dec"], axis=1)
         largest = np.log(np.finfo(norm.dtype).max)

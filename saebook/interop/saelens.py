@@ -158,7 +158,7 @@ def from_saelens(folder: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
     except ValueError as error:
         raise ValueError(f"{path.parent}: {error}") from None
     if rescaled:
-        tensors.scale_to_unit_rows(params, 1e-8)  # SAELens' bound
+        tensors.scale_to_unit_rows(params)
     return config, params
 
 

@@ -74,16 +74,15 @@ def move_pre_bias(values: dict[str, Array], wanted: bool, there: bool) -> None:
         values["b_mag"] = (values["b_mag"] + np.exp(values["r_mag"]) * shift).astype(dtype)
 
 
-def scale_to_unit_rows(values: dict[str, Array], least: float) -> Array:
-    """Move the norms of the decoder's rows into the encoder, in place; returns the norms.
+def scale_to_unit_rows(values: dict[str, Array]) -> None:
+    """Move the norms of the decoder's rows into the encoder, in place.
 
     The code is then larger by the norm, and the reconstruction the same. A row of norm 0 stays, and
-    its latent is silent; `least` is the bound below which a package divides by it instead.
+    its latent is silent.
     """
     norm = np.linalg.norm(values["W_dec"], axis=1)
     values["W_enc"], values["b_enc"] = values["W_enc"] * norm, values["b_enc"] * norm
-    values["W_dec"] = values["W_dec"] / np.maximum(norm, least)[:, None]
-    return norm
+    values["W_dec"] = values["W_dec"] / np.maximum(norm, np.finfo(norm.dtype).tiny)[:, None]
 
 
 def named(values: dict[str, Array], names: dict[str, str]) -> dict[str, Array]:
