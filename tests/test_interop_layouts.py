@@ -136,9 +136,7 @@ def test_layouts_and_options_that_are_not_there_are_refused(tmp_path):
     params, path = written("saelens", TOPK, tmp_path)
     with pytest.raises(ValueError, match=r"layout must be one of saebook, .*got 'npz'"):
         interop.read(path, "npz")
-    with pytest.raises(
-        ValueError, match=r"options of the layout saelens must be among none, got k"
-    ):
+    with pytest.raises(ValueError, match=r"layout saelens must be among none, got k"):
         interop.read(path, k=3)
     with pytest.raises(
         ValueError, match=r"must be among k, threshold, normalization, got normalized"
