@@ -565,3 +565,35 @@ def test_weights_written_by_name_are_those_of_save(tmp_path):
     found, read = weights.read(path)
     assert found == TOPK
     np.testing.assert_array_equal(read["W_enc"], params["W_enc"])
+
+
+def test_what_a_file_of_llamascopium_leaves_out_is_as_it_is_there(tmp_path):
+    """Ranked by rows, 50 latents, a decoder with a bias, samples scaled for the whole data set."""
+    config = replace(TOPK, n_latents=60)
+    _, path = written("openmoss", config, tmp_path)
+    settings = json.loads((path / "config.json").read_text())
+    t = load_file(path / "sae_weights.safetensors")
+    norm = np.array(2.0, np.float32)
+    save_file(
+        t | {"dataset_average_activation_norm.samples": norm}, path / "sae_weights.safetensors"
+    )
+    for name in ("norm_activation", "sparsity_include_decoder_norm", "top_k", "use_decoder_bias"):
+        del settings[name]
+    (path / "config.json").write_text(json.dumps(settings))
+    found, params = interop.read(path)
+    assert found.sparsity == TopK(50)
+    factor = np.sqrt(6) / 2
+    rows = np.linalg.norm(params["W_dec"], axis=1)
+    np.testing.assert_allclose(rows, np.full(60, 1 / factor), rtol=1e-5)
+    np.testing.assert_allclose(params["b_dec"], t["b_D"] / factor, rtol=1e-5)
+    del settings["act_fn"]
+    settings["use_decoder_bias"] = False
+    (path / "config.json").write_text(json.dumps(settings))
+    save_file(
+        {name: value for name, value in t.items() if name != "b_D"}
+        | {"dataset_average_activation_norm.samples": norm},
+        path / "sae_weights.safetensors",
+    )
+    found, params = interop.read(path)
+    assert found == replace(PLAIN, n_latents=60)
+    assert not params["b_dec"].any()

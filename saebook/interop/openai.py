@@ -28,7 +28,7 @@ def to_openai(config: SAEConfig, params: Params, path: StrPath, normalized: bool
     """Write a model as ``Autoencoder.from_state_dict`` of OpenAI's sparse_autoencoder reads it.
 
     That function normalises every sample of a TopK model, and of no other. So a TopK model can be
-    written only if that is what it was trained on: see `normalized`.
+    written only if that is what it was trained on: see ``normalized``.
 
     Parameters
     ----------
