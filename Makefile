@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: chapter help install book book-force test test-code test-all test-notebooks lint format notebooks assignments slides pdf links experiments interop environments bundle bench constraints serve clean distclean
+.PHONY: chapter help install book book-force test test-code test-all test-notebooks lint format notebooks assignments slides pdf links experiments interop runtimes findings newest environments bundle bench constraints serve clean distclean
 
 PY    := .venv/bin/python
 ENV   := .venv/.installed
@@ -143,12 +143,37 @@ links: $(ENV) ## open every link that leaves the book, and report the broken one
 
 PEERS := .venv-peers/bin/python
 
-interop: .venv-peers/.installed ## hold saebook.interop to SAELens and dictionary_learning (with packages of 2 GB in .venv-peers)
+interop: .venv-peers/.installed ## hold saebook.interop to the packages whose files it reads (3 GB in .venv-peers)
 	$(PEERS) tests/interop/check_peers.py
+	$(PY) scripts/write_tables.py
 
-.venv-peers/.installed: $(ENV) tests/interop/requirements.txt pyproject.toml
+runtimes: $(ENV) ## hold saebook.export to ONNX Runtime, LiteRT and TensorFlow
+	$(PY) -m pip install --quiet "ai-edge-litert==2.3.0"
+	$(PY) tests/interop/check_runtimes.py
+	$(PY) scripts/write_tables.py
+
+findings: ## run every finding about a library, and say which still hold (needs a network, half an hour)
+	@status=0; for script in findings/*.sh; do \
+	    if "$$script" >/dev/null 2>&1; then echo "still holds  $$script"; \
+	    else echo "has changed  $$script"; status=1; fi; done; exit $$status
+
+# What nobody has pinned: of every dependency the newest version that is allowed, in an environment of
+# its own. The quick tests say what breaks; what is long, or needs the site, is left out.
+NEWEST := .venv-newest/bin/python
+QUICK := tests/test_config.py tests/test_reference.py tests/test_weights.py tests/test_interop.py \
+    tests/test_interop_layouts.py tests/test_export.py tests/test_metrics.py tests/test_types.py
+
+newest: ## try the newest version of every dependency with the quick tests, in .venv-newest
+	@$(or $(PYTHON),python3.11) -m venv --clear .venv-newest
+	@$(NEWEST) -m pip install --quiet --upgrade pip
+	@$(NEWEST) -m pip install --quiet --upgrade --upgrade-strategy eager -r requirements.txt "ai-edge-litert"
+	@$(NEWEST) scripts/newest.py
+	env $(ONE_THREAD) $(NEWEST) -m pytest $(QUICK) -q $(PYTEST_ARGS)
+
+.venv-peers/.installed: $(ENV) tests/interop/requirements.txt tests/interop/requirements-alone.txt pyproject.toml
 	@test -x $(PEERS) || $(PY) -m venv .venv-peers
 	@$(PEERS) -m pip install --quiet -r tests/interop/requirements.txt -e .
+	@$(PEERS) -m pip install --quiet --no-deps -r tests/interop/requirements-alone.txt
 	@$(PEERS) -m pip uninstall --quiet --yes torchvision
 	@touch $@
 
@@ -180,4 +205,4 @@ clean: ## remove the built book and all caches, keep .venv
 	find . -name .venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
-	rm -rf .venv .venv-peers .venv-nbgrader
+	rm -rf .venv .venv-peers .venv-nbgrader .venv-newest

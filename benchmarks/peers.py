@@ -2,9 +2,10 @@
 
     .venv-peers/bin/python -m benchmarks.peers
 
-prints the tables as JSON on its last line. All have the same data, width, k, batch size, number of
-updates and PyTorch's fused Adam. What each adds of its own (starting weights, norms, losses for
-dead latents) stays as it is, so they do not end at the same error; it stands beside the speed.
+prints the tables as JSON on its last line. All have the same data, width, k, batch size and number
+of updates, and Adam: PyTorch's fused one, except dictionary_learning and PyOD, whose trainers make
+their own, which is not fused. What each adds of its own (starting weights, norms, losses for dead
+latents) stays as it is, so they do not end at the same error; it stands beside the speed.
 """
 
 import importlib.metadata

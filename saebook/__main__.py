@@ -1,11 +1,14 @@
-"""The command line: python -m saebook doctor | train | encode | denoise | detect."""
+"""The command line: python -m saebook doctor | train | encode | denoise | detect,
+
+and convert | inspect | export, which are in `saebook.commands`.
+"""
 
 import csv
 import dataclasses
 import io
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ import saebook
 from saebook import SAEConfig, TrainConfig, doctor, kinds, reference, samples, weights
 from saebook._types import Array, StrPath
 from saebook.checks import check_array, check_samples
+from saebook.commands import check_out, convert, export_command, inspect_command
 from saebook.corruption import GaussianNoise
 from saebook.files import check_writable, replace_file
 from saebook.kinds import Sparsity
@@ -96,7 +100,7 @@ def train(
     Interrupted, the same command goes on where it was: until training is over its state is in a
     file beside OUT.
     """
-    _check_out(out, (".safetensors", ""), overwrite)
+    check_out(out, (".safetensors", ""), overwrite)
     checkpoint = Path(f"{out}.checkpoint")
     check_writable(checkpoint)
     x, shape, _ = samples.read_named(data, options["key"])
@@ -138,7 +142,7 @@ def train(
 @OVERWRITE
 def encode(model: str, data: str, out: str, key: str | None, overwrite: bool) -> None:
     """Write the codes of DATA, (n_samples, n_latents)."""
-    _check_out(out, (".npy", ".npz"), overwrite)
+    check_out(out, (".npy", ".npz"), overwrite)
     x, _, names = _read(model, data, key)
     _write_array(out, np.concatenate([z for z, _, _ in _run(model, data, x)]), names)
 
@@ -151,7 +155,7 @@ def encode(model: str, data: str, out: str, key: str | None, overwrite: bool) ->
 @OVERWRITE
 def denoise(model: str, data: str, out: str, key: str | None, overwrite: bool) -> None:
     """Write DATA as the model rebuilds it, by a model trained with --noise or any other."""
-    folder = _check_out(out, (".npy", ".npz", ""), overwrite) == ""
+    folder = check_out(out, (".npy", ".npz", ""), overwrite) == ""
     if folder and os.path.lexists(out):
         raise click.UsageError(f"out must be a folder that is not there yet, got {out}.")
     x, shape, names = _read(model, data, key)
@@ -183,7 +187,7 @@ def detect(
     if not 0 < false_alarms < 1:
         raise click.UsageError(f"false-alarms must be between 0 and 1, got {false_alarms}.")
     if out:
-        _check_out(out, (".csv",), options["overwrite"])
+        check_out(out, (".csv",), options["overwrite"])
     read = {path: _read(model, path, options["key"]) for path in (clean, data)}
     scores = {
         path: np.concatenate([error for _, _, error in _run(model, path, x)])
@@ -203,21 +207,6 @@ def detect(
         name, score = rows[index]
         click.echo(f"{click.format_filename(str(name))}\t{score}")
     click.echo(f"{found.sum()} of {len(found)} samples above {threshold:.6g}", err=True)
-
-
-def _check_out(out: str, endings: Sequence[str], overwrite: bool) -> str:
-    """The ending of a name for results; one that will not do is refused before any work."""
-    ending = Path(out).suffix
-    ending = "" if ending[1:].isdigit() else ending  # as in run-0.5
-    if ending not in endings:
-        allowed = " or ".join(one or "nothing" for one in endings)
-        raise click.UsageError(f"out must end in {allowed}, got {out}.")
-    if os.path.lexists(out) and not overwrite:
-        raise click.UsageError(
-            f"out must be a free name, got {out}, which is there; --overwrite replaces a file."
-        )
-    check_writable(out)
-    return ending
 
 
 def _read(
@@ -275,6 +264,9 @@ def _write_array(path: str, x: Array, names: list[str] | None) -> None:
     replace_file(path, content.getvalue())
     click.echo(f"{path}: {x.shape[0]} x {x.shape[1]}")
 
+
+for command in (convert, inspect_command, export_command):
+    main.add_command(command)
 
 if __name__ == "__main__":
     main(prog_name="python -m saebook")

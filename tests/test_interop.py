@@ -28,8 +28,25 @@ from saebook import (
     metrics,
     reference,
 )
+from saebook.interop import contents, torch_reader
 from saebook.kinds import KINDS, Sparsity
 from saebook.start import init_params
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """Files of PyTorch are read here, a process for each takes long; others test that process."""
+
+    def run_torch_reader(path):
+        try:
+            tensors, rest = torch_reader.tensors_and_rest(str(path))
+        except Exception as error:
+            return {"error": (str(error) or type(error).__name__).splitlines()[0]}
+        return {"tensors": tensors, "rest": rest}
+
+    monkeypatch.setattr(torch_reader, "limit_memory", lambda size: None)
+    monkeypatch.setattr(contents, "run_torch_reader", run_torch_reader)
+
 
 CONFIGS = [
     SAEConfig(6, 8, "relu", "linear"),
@@ -474,7 +491,7 @@ def test_the_plain_autoencoder_of_dictionary_learning(tmp_path):
         ({"state": {"bias": torch.full((6,), torch.nan)}}, "b_dec.* must be finite"),
         ({"state": {"bias": torch.ones(5)}}, r"b_dec.* must have shape \(6,\), got \(5,\)"),
         ({"state": {"bias": torch.ones(6, dtype=int)}}, "b_dec must hold floating-point numbers"),
-        ({"state": {"bias": torch.ones(6) * 1j}}, "b_dec must hold floating-point .*complex64"),
+        ({"state": {"bias": torch.ones(6) * 1j}}, "bias must hold floating-point .*complex64"),
         ({"state": {"bias": "text"}}, "must be a file of tensors"),
         ({"state": {"encoder.weight": torch.ones(6)}}, r"W_enc must be a matrix, got shape \(6,\)"),
     ],

@@ -1,6 +1,5 @@
 """The layout of dictionary_learning: ``config.json`` and ``ae.pt``, a file of PyTorch."""
 
-import io
 import json
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 from saebook._types import Array, Params, StrPath
 from saebook.config import SAEConfig
 from saebook.interop import tensors
+from saebook.interop.contents import read_json
 from saebook.kinds import BatchTopK, Gated, JumpReLU, Sparsity, TopK
 
 _LINEAR = {
@@ -61,7 +61,7 @@ def to_dictionary_learning(config: SAEConfig, params: Params, folder: StrPath) -
     OSError
         If a file cannot be written.
     """
-    torch = tensors.torch_or_error()
+    tensors.torch_or_error()  # before anything is made
     values = tensors.portable(config, params, "dictionary_learning")
     sparsity, name = config.sparsity, tensors.KINDS[type(config.sparsity)][1]
     if isinstance(sparsity, BatchTopK) and config.groups:
@@ -75,12 +75,10 @@ def to_dictionary_learning(config: SAEConfig, params: Params, folder: StrPath) -
         trainer["k"], values["k"] = sparsity.k, np.array(sparsity.k, dtype=np.int32)
     if isinstance(sparsity, TopK):
         values["threshold"] = np.full((), -1.0, values["b_enc"].dtype)  # not learned, not read
-    _move_pre_bias(values, name not in _NO_PRE_BIAS, config.pre_bias)
+    tensors.move_pre_bias(values, name not in _NO_PRE_BIAS, config.pre_bias)
     theirs = tensors.named(values, DICTIONARY_LEARNING[name])
-    content = io.BytesIO()
-    torch.save({key: torch.from_numpy(value) for key, value in theirs.items()}, content)
     described = json.dumps({"trainer": trainer}, indent=2).encode()
-    tensors.write(folder, {"ae.pt": content.getvalue(), "config.json": described})
+    tensors.write(folder, {"ae.pt": tensors.torch_bytes(theirs), "config.json": described})
 
 
 def from_dictionary_learning(folder: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
@@ -111,14 +109,14 @@ def from_dictionary_learning(folder: StrPath) -> tuple[SAEConfig, dict[str, Arra
         If a file cannot be read.
     """
     path = Path(folder) / "config.json"
-    trainer = tensors.read_json(path).get("trainer")
+    trainer = read_json(path).get("trainer")
     if not isinstance(trainer, dict):
         raise ValueError(f"{path}: trainer must be a JSON object, got {trainer!r}.")
     name = tensors.one_of(
         DICTIONARY_LEARNING, trainer.get("dict_class"), f"{path}: trainer.dict_class"
     )
     values = tensors.read(path.with_name("ae.pt"), DICTIONARY_LEARNING[name])
-    floats = {value.dtype for value in values.values() if value.dtype.kind == "f"}
+    dtype = tensors.dtype_of(values)
     try:
         sparsity: Sparsity | None = None
         if "k" in values:
@@ -133,31 +131,14 @@ def from_dictionary_learning(folder: StrPath) -> tuple[SAEConfig, dict[str, Arra
         if name == "AutoEncoderTopK":
             del values["threshold"]  # another way to encode there, which is not the default
         groups = values.pop("groups", None)
-        shape = values["W_enc"].shape
-        if len(shape) != 2:
-            raise ValueError(f"W_enc must be a matrix, got shape {shape}.")
         config = SAEConfig(
-            shape[0],
-            shape[1],
+            *tensors.widths(values),
             "relu",
             "linear",
             sparsity=sparsity,
             pre_bias=name not in _NO_PRE_BIAS,
             groups=None if groups is None else tuple(groups.ravel().tolist()),
         )
-        precise = floats == {np.dtype("float64")}
-        return config, tensors.checked(config, values, "float64" if precise else "float32")
+        return config, tensors.checked(config, values, dtype)
     except ValueError as error:
         raise ValueError(f"{path.parent}: {error}") from None
-
-
-def _move_pre_bias(values: dict[str, Array], wanted: bool, there: bool) -> None:
-    """Shift the encoder's biases, in place, so that they answer to ``x - b_dec``, or to ``x``."""
-    if wanted == there:
-        return
-    shift = values["b_dec"].astype(np.float64) @ values["W_enc"]
-    shift = shift if wanted else -shift
-    dtype = values["b_enc"].dtype
-    values["b_enc"] = (values["b_enc"] + shift).astype(dtype)
-    if "b_mag" in values:
-        values["b_mag"] = (values["b_mag"] + np.exp(values["r_mag"]) * shift).astype(dtype)

@@ -12,10 +12,12 @@ from safetensors.numpy import save as to_bytes
 from saebook._types import Array, Params, StrPath
 from saebook.config import SAEConfig
 from saebook.interop import tensors
+from saebook.interop.contents import read_json
 from saebook.kinds import BatchTopK, Gated, JumpReLU, TopK
 
 SAELENS_VERSION = "6.54.12"  # whose layout this is
 
+SCALER = "activation_scaler.json"  # beside a checkpoint: the units in which SAELens trains
 _TRAINED = {**tensors.PLAIN, "threshold": "topk_threshold"}
 # For each architecture its kind, and our name of each tensor with theirs.
 SAELENS: dict[str, tuple[Any, dict[str, str]]] = {
@@ -55,7 +57,7 @@ def to_saelens(config: SAEConfig, params: Params, folder: StrPath) -> None:
     architecture, sparsity = tensors.KINDS[type(config.sparsity)][0], config.sparsity
     metadata: dict[str, Any] = {"sae_lens_version": SAELENS_VERSION}
     if isinstance(sparsity, BatchTopK):
-        values["threshold"] = np.full(config.n_latents, values["threshold"])
+        tensors.as_jumprelu(config, values)
         nested = {"matryoshka_widths": np.cumsum(config.groups).tolist()} if config.groups else {}
         metadata["training_architecture"] = "matryoshka_batchtopk" if nested else "batchtopk"
         metadata["training_architecture_details"] = {"k": sparsity.k, **nested}
@@ -83,7 +85,8 @@ def from_saelens(folder: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
     The code is that of SAELens. If it multiplies the code by the decoder's norms
     (``rescale_acts_by_decoder_norm``), the encoder here does, and the decoder has norm 1, or 0. A
     BatchTopK that keeps 1.5 latents on average is read as one that keeps 2: its code is made by the
-    threshold that it has learned, and k is for training on.
+    threshold that it has learned, and k is for training on. A checkpoint of a training that scales
+    its samples is read with the factor in the weights, as SAELens has it in the end.
 
     Parameters
     ----------
@@ -105,7 +108,12 @@ def from_saelens(folder: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
         If a file cannot be read.
     """
     path = Path(folder) / "cfg.json"
-    settings = tensors.read_json(path)
+    settings = read_json(path)
+    if "transcoder" in str(settings.get("architecture")):
+        raise ValueError(
+            f"{path}: architecture must be that of an autoencoder, got "
+            f"{settings['architecture']!r}, which reads one place of a network and writes another."
+        )
     architecture = tensors.one_of(SAELENS, settings.get("architecture"), f"{path}: architecture")
     metadata = settings.get("metadata")
     version = metadata.get("sae_lens_version") if isinstance(metadata, dict) else None
@@ -114,9 +122,7 @@ def from_saelens(folder: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
             f"{path}: metadata.sae_lens_version must be 6 or later, got {version!r}; load the "
             "model with SAELens and save it anew."
         )
-    for field in ("normalize_activations", "reshape_activations"):
-        if settings.get(field, "none") != "none":
-            raise ValueError(f"{path}: {field} must be 'none', got {settings[field]!r}.")
+    factor = _input_factor(path, settings)
     kind, names = SAELENS[architecture]
     values = tensors.read(path.with_name("sae_weights.safetensors"), names)
     precise = str(settings.get("dtype")).endswith("float64")
@@ -140,16 +146,46 @@ def from_saelens(folder: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
             pre_bias=settings.get("apply_b_dec_to_input", True),
             groups=groups,
         )
+        rescaled = kind in (TopK, BatchTopK) and settings.get(
+            "rescale_acts_by_decoder_norm", kind is BatchTopK
+        )
+        if factor != 1:
+            values["W_enc"] = values["W_enc"] * factor
+            values["W_dec"], values["b_dec"] = values["W_dec"] / factor, values["b_dec"] / factor
+            if rescaled and kind is BatchTopK:
+                values["threshold"] = values["threshold"] / factor
         params = tensors.checked(config, values, "float64" if precise else "float32")
     except ValueError as error:
         raise ValueError(f"{path.parent}: {error}") from None
-    if kind in (TopK, BatchTopK) and settings.get(
-        "rescale_acts_by_decoder_norm", kind is BatchTopK
-    ):
-        norm = np.linalg.norm(params["W_dec"], axis=1)  # 0 for a latent that was pruned
-        params["W_enc"], params["b_enc"] = params["W_enc"] * norm, params["b_enc"] * norm
-        params["W_dec"] = params["W_dec"] / np.maximum(norm, 1e-8)[:, None]  # SAELens' bound
+    if rescaled:
+        tensors.scale_to_unit_rows(params)
     return config, params
+
+
+def _input_factor(path: Path, settings: dict[str, Any]) -> float:
+    """What samples are multiplied by before they reach the weights, or ValueError."""
+    if settings.get("reshape_activations", "none") != "none":
+        raise ValueError(
+            f"{path}: reshape_activations must be 'none', got {settings['reshape_activations']!r}."
+        )
+    norm, scaler = settings.get("normalize_activations", "none"), path.with_name(SCALER)
+    if norm == "none":
+        return 1.0
+    if norm != "expected_average_only_in":
+        raise ValueError(
+            f"{path}: normalize_activations must be 'none' or 'expected_average_only_in', got "
+            f"{norm!r}, which no weights can express."
+        )
+    if not scaler.is_file():
+        raise ValueError(
+            f"{path}: normalize_activations must be 'none' where there is no {SCALER} beside it, "
+            f"got {norm!r}; read a checkpoint with it, or the model that SAELens saves at the end "
+            "of the training."
+        )
+    factor = read_json(scaler).get("scaling_factor")
+    if not isinstance(factor, int | float) or not 0 < factor < math.inf:
+        raise ValueError(f"{scaler}: scaling_factor must be a number above 0, got {factor!r}.")
+    return float(factor)
 
 
 def _differences(widths: Any, n_latents: int) -> tuple[int, ...]:

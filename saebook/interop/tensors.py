@@ -1,21 +1,23 @@
-"""Tensors of other packages' files: their names and orientation, read, checked and written."""
+"""Tensors of other packages' files: their names and orientation, checked, and written."""
 
-import json
+import io
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, deserialize
 
 from saebook._types import Array, Params, StrPath
 from saebook.checks import check_params
 from saebook.config import SAEConfig
 from saebook.fields import refuse_unless
-from saebook.files import replace_file
+from saebook.files import check_writable, replace_file
+from saebook.interop.contents import read_tensors
 from saebook.kinds import L1, BatchTopK, Gated, JumpReLU, TopK, check_threshold
 from saebook.parameters import dictionary
 
-# Our name of each tensor, and theirs. One whose name ends in ".weight" is transposed.
+# Our name of each tensor, and theirs. One whose name ends in ".weight" lies the other way in their
+# file; so does one with ".T" behind its name, which the file does not have.
 PLAIN = {name: name for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
 THRESHOLD = {**PLAIN, "threshold": "threshold"}
 # The kinds that can be written, as SAELens and as dictionary_learning call them.
@@ -28,18 +30,22 @@ KINDS: dict[type, tuple[str, str]] = {
     Gated: ("gated", "GatedAutoEncoder"),
 }
 
-_TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2"}  # of safetensors
 
+def portable(
+    config: SAEConfig, params: Params, layout: str, kinds: Collection[type] = KINDS
+) -> dict[str, Array]:
+    """The parameters in one dtype, the decoder and a threshold among them, or ValueError.
 
-def portable(config: SAEConfig, params: Params, layout: str) -> dict[str, Array]:
-    """The parameters in one dtype, the decoder and a threshold among them, or ValueError."""
+    `kinds` are those that the layout can hold.
+    """
     params = check_params(config, params)
-    kinds = "None, L1, TopK, BatchTopK, JumpReLU or Gated"
+    names = ["None" if kind is type(None) else kind.__name__ for kind in kinds]
     for ok, field, allowed in (
-        (type(config.sparsity) in KINDS, "sparsity", kinds),
+        (type(config.sparsity) in kinds, "sparsity", " or ".join([", ".join(names[:-1]), names[-1]])
+         if len(names) > 1 else names[0]),
         (config.activation == "relu", "activation", "'relu'"),
         (config.output == "linear", "output", "'linear'"),
-    ):
+    ):  # fmt: skip
         refuse_unless(ok, config, field, f"{allowed} in the layout of {layout}")
     dtype = np.float32 if params["W_enc"].dtype == np.float32 else np.float64
     values = {**params, "W_dec": dictionary(config, params)}
@@ -50,26 +56,74 @@ def portable(config: SAEConfig, params: Params, layout: str) -> dict[str, Array]
     return {name: np.array(value, dtype) for name, value in values.items()}
 
 
+def as_jumprelu(config: SAEConfig, values: dict[str, Array]) -> None:
+    """Give a BatchTopK model its learned threshold for every latent, in place."""
+    if isinstance(config.sparsity, BatchTopK):
+        values["threshold"] = np.full(config.n_latents, values["threshold"])
+
+
+def move_pre_bias(values: dict[str, Array], wanted: bool, there: bool) -> None:
+    """Shift the encoder's biases, in place, so that they answer to ``x - b_dec``, or to ``x``."""
+    if wanted == there:
+        return
+    shift = values["b_dec"].astype(np.float64) @ values["W_enc"]
+    shift = shift if wanted else -shift
+    dtype = values["b_enc"].dtype
+    values["b_enc"] = (values["b_enc"] + shift).astype(dtype)
+    if "b_mag" in values:
+        values["b_mag"] = (values["b_mag"] + np.exp(values["r_mag"]) * shift).astype(dtype)
+
+
+def scale_to_unit_rows(values: dict[str, Array]) -> None:
+    """Move the norms of the decoder's rows into the encoder, in place.
+
+    The code is then larger by the norm, and the reconstruction the same. A row of norm 0 stays, and
+    its latent is silent.
+    """
+    norm = np.linalg.norm(values["W_dec"], axis=1)
+    values["W_enc"], values["b_enc"] = values["W_enc"] * norm, values["b_enc"] * norm
+    values["W_dec"] = values["W_dec"] / np.maximum(norm, np.finfo(norm.dtype).tiny)[:, None]
+
+
 def named(values: dict[str, Array], names: dict[str, str]) -> dict[str, Array]:
     """Tensors under their names and in their orientation, each in one piece of memory."""
     return {
-        theirs: np.array(values[ours].T if theirs.endswith(".weight") else values[ours], order="C")
+        _key(theirs): np.array(values[ours].T if _turned(theirs) else values[ours], order="C")
         for ours, theirs in names.items()
     }
 
 
 def read(path: Path, names: dict[str, str]) -> dict[str, Array]:
-    """The tensors of a file as they were before `named`."""
-    tensors = _read_torch(path) if path.suffix == ".pt" else _read_safetensors(path)
-    if set(tensors) != set(names.values()):
+    """The tensors of a file as they were before `named`, no more and no fewer."""
+    tensors, rest = read_tensors(path)
+    return picked(path, tensors | rest, names)
+
+
+def picked(path: Path, tensors: dict[str, Any], names: dict[str, str]) -> dict[str, Array]:
+    """Tensors under our names and in our orientation, if they are those and no others."""
+    wanted = {_key(theirs) for theirs in names.values()}
+    if set(tensors) != wanted:
         raise ValueError(
-            f"{path} must hold the tensors {', '.join(names.values())}, "
+            f"{path} must hold the tensors {', '.join(map(_key, names.values()))}, "
             f"got {', '.join(sorted(tensors))}."
         )
+    for name, value in tensors.items():
+        if not isinstance(value, np.ndarray):
+            raise ValueError(
+                f"{path} must be a file of tensors, got {value!r} under the name {name}."
+            )
     return {
-        ours: tensors[theirs].T if theirs.endswith(".weight") else tensors[theirs]
+        ours: tensors[_key(theirs)].T if _turned(theirs) else tensors[_key(theirs)]
         for ours, theirs in names.items()
     }
+
+
+def _key(theirs: str) -> str:
+    return theirs.removesuffix(".T")
+
+
+def _turned(theirs: str) -> bool:
+    return theirs.endswith((".weight", ".T"))
 
 
 def checked(config: SAEConfig, values: dict[str, Array], dtype: str) -> dict[str, Array]:
@@ -79,13 +133,29 @@ def checked(config: SAEConfig, values: dict[str, Array], dtype: str) -> dict[str
             raise ValueError(f"{name} must hold floating-point numbers, got {value.dtype}.")
     with np.errstate(over="ignore"):  # what is too large for the dtype is refused as infinite
         values = {name: np.array(value, dtype, order="C") for name, value in values.items()}
-    if isinstance(config.sparsity, JumpReLU):
+    if isinstance(config.sparsity, JumpReLU) and "threshold" in values:
         theta = values.pop("threshold")
+        if not np.isfinite(theta).all():
+            raise ValueError("threshold must be finite, got NaN or infinity.")
         values["log_threshold"] = np.log(np.maximum(theta, np.finfo(theta.dtype).tiny))
     return check_params(config, values)
 
 
-def one_of(table: dict[str, Any], name: Any, what: str) -> str:
+def widths(values: dict[str, Array]) -> tuple[int, int]:
+    """``(n_features, n_latents)``, the shape of the encoder's weights, or ValueError."""
+    shape = values["W_enc"].shape
+    if len(shape) != 2:
+        raise ValueError(f"W_enc must be a matrix, got shape {shape}.")
+    return shape[0], shape[1]
+
+
+def dtype_of(values: dict[str, Array]) -> str:
+    """float64 if all floating-point tensors are, else float32."""
+    floats = {value.dtype for value in values.values() if value.dtype.kind == "f"}
+    return "float64" if floats == {np.dtype("float64")} else "float32"
+
+
+def one_of(table: Collection[str], name: Any, what: str) -> str:
     """The name, if the table has it, or ValueError."""
     if not isinstance(name, str) or name not in table:
         raise ValueError(f"{what} must be one of {', '.join(table)}, got {name!r}.")
@@ -99,71 +169,34 @@ def write(folder: StrPath, files: dict[str, bytes]) -> None:
         replace_file(Path(folder) / name, content)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file, or ValueError."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path} must be a JSON file, got one that cannot be read: {error}"
-        ) from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} must hold a JSON object, got {type(found).__name__}.")
-    return found
-
-
-def _read_safetensors(path: Path) -> dict[str, Array]:
-    try:
-        found = dict(deserialize(path.read_bytes()))
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} must be a whole safetensors file, got one that cannot be read: {error}."
-        ) from None
-    types = {tensor["dtype"] for tensor in found.values()}
-    if not types <= _TYPES.keys():
-        raise ValueError(
-            f"{path} must hold tensors of type F16, F32, F64 or BF16, "
-            f"got {', '.join(sorted(types))}."
-        )
-    return {
-        name: _widened(np.ndarray(tensor["shape"], _TYPES[tensor["dtype"]], tensor["data"]))
-        for name, tensor in found.items()
-    }
-
-
-def _widened(value: Array) -> Array:
-    """A bfloat16, which NumPy does not have, is the upper half of a float32."""
-    return (value.astype("<u4") << 16).view("<f4") if value.dtype.kind == "u" else value
-
-
-def _read_torch(path: Path) -> dict[str, Array]:
-    torch = torch_or_error()
-    with path.open("rb"):
-        pass
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)  # unpickles tensors only
-        half = (torch.float16, torch.bfloat16)
-        return {
-            str(name): (value.float() if value.dtype in half else value).detach().numpy()
+def torch_bytes(state: dict[str, Any]) -> bytes:
+    """A file of PyTorch; arrays become tensors, and everything else stays."""
+    torch, content = torch_or_error(), io.BytesIO()
+    torch.save(
+        {
+            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
             for name, value in state.items()
-        }
-    except Exception as error:  # a damaged file can raise whatever the parsers below raise
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(
-            f"{path} must be a file of tensors as torch.save writes them, got one that cannot be "
-            f"read: {reason}"
-        ) from None
+        },
+        content,
+    )
+    return content.getvalue()
+
+
+def write_torch(path: StrPath, state: dict[str, Any]) -> None:
+    """Write a file of PyTorch, whole or not at all."""
+    check_writable(path)
+    replace_file(path, torch_bytes(state))
 
 
 def torch_or_error() -> Any:
-    """PyTorch, imported only where its file is read or written."""
+    """PyTorch, imported only where its file is written."""
     try:
         import torch
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise ImportError(
-            "dictionary_learning keeps weights in a file of PyTorch, which is not installed: "
+            "this layout keeps weights in a file of PyTorch, which is not installed: "
             "pip install torch."
         ) from error
     return torch
