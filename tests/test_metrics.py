@@ -76,6 +76,15 @@ def test_the_two_senses_differ(measure):
     assert measure(z, axis=0)[2] == pytest.approx(0)
 
 
+@pytest.mark.parametrize("measure", [metrics.hoyer, metrics.treves_rolls])
+def test_rounding_does_not_take_sparseness_out_of_its_range(measure):
+    """Of equal entries it is 0 up to rounding, which takes some hundreds of these below."""
+    for n in range(2, 14):
+        found = measure(np.tile(RNG.random((100, 1)), n), axis=1)
+        assert found.min() >= 0
+        assert measure(np.eye(n) * RNG.random((n, 1)), axis=1).max() <= 1
+
+
 def test_sparseness_by_hand():
     z = np.array([[3.0, 4.0]])
     assert metrics.hoyer(z, axis=1)[0] == pytest.approx((2**0.5 - 7 / 5) / (2**0.5 - 1))
