@@ -21,7 +21,7 @@ from saebook.checks import (
 )
 from saebook.config import SAEConfig, TrainConfig
 from saebook.corruption import corrupted
-from saebook.loaders import is_stream, pieces, samples_alone
+from saebook.loaders import checked, is_stream, pieces, samples_alone
 from saebook.start import epoch_batches, epoch_order, noise_generator
 
 
@@ -226,9 +226,9 @@ class Batches:
         return np.split(epoch_order(n, seed, number), range(size, n, size))
 
     def _given(self) -> Iterator[Array]:
-        for name, batch in pieces(self.x, "x", self.image_shape):
-            rows = check_samples(self.config, batch, name, self.dtype, None, self.image_shape)
-            self.image_shape = self.image_shape or image_shape_of(batch)
+        found = pieces(self.x, "x", self.image_shape)
+        for rows, shape in checked(self.config, found, self.dtype, self.image_shape):
+            self.image_shape = self.image_shape or shape
             yield rows
 
     def _read(self, batch: Array) -> Array:

@@ -219,24 +219,12 @@ class _Lent:
         self.__array_interface__ = x.__array_interface__ | {"data": place}
 
 
-def check_validation(
-    config: SAEConfig, x_val: ArrayLike | None, dtype: DTypeLike, image_shape: Shape | None = None
-) -> Array | None:
-    """Validation samples as `check_samples` returns them, or None for None.
-
-    Raises
-    ------
-    ValueError
-        As `check_samples`, or if all samples are equal, so that no variance can be explained.
-    """
-    if x_val is None:
-        return None
-    x_val = check_samples(config, x_val, "x_val", dtype, image_shape=image_shape)
+def check_different(x_val: Array) -> None:
+    """Raise ValueError if all samples are equal, so that no variance can be explained."""
     if (x_val == x_val[0]).all():
         raise ValueError(
             f"x_val must hold at least two different samples, got {len(x_val)} equal one(s)."
         )
-    return x_val
 
 
 def check_noisy(noisy: ArrayLike, x: Array, name: str = "noisy") -> Array:

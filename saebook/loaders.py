@@ -4,9 +4,18 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from saebook._types import Array, Shape
-from saebook.checks import as_array, as_rows, check_shape, image_shape_of
+from saebook.checks import (
+    as_array,
+    as_rows,
+    check_floats,
+    check_samples,
+    check_shape,
+    image_shape_of,
+)
+from saebook.config import SAEConfig
 
 
 def is_stream(x: Any, name: str) -> bool:
@@ -75,13 +84,18 @@ def is_loader(x: Any, name: str) -> bool:
     return not isinstance(x, list | tuple) and is_stream(x, name)
 
 
-def in_order(x: Any, name: str, image_shape: Shape | None = None) -> Iterator[tuple[str, Array]]:
-    """Each piece of an array or a loader, for results that must be known by their places.
+def pieces_of(
+    x: Any, name: str, image_shape: Shape | None = None, ordered: bool = False
+) -> Iterator[tuple[str, Array]]:
+    """The batches of a loader, or the one array, for doors that read and do not train.
+
+    `ordered` says that results will be known by their places.
 
     Raises
     ------
     ValueError
-        As `pieces`, or if a second pass over a loader begins with other samples.
+        As `pieces`, or if a loader has no batches, or places count and a second pass over it begins
+        with other samples.
     """
     if not is_loader(x, name):
         yield name, as_array(x, name)
@@ -90,8 +104,8 @@ def in_order(x: Any, name: str, image_shape: Shape | None = None) -> Iterator[tu
     first = next(found, None)
     if first is None:
         raise ValueError(f"{name} must give at least one batch, got none.")
-    if not isinstance(x, Iterator):  # which has no second pass
-        again = next(pieces(x, name, image_shape), None)
+    if ordered and not isinstance(x, Iterator) and first[1].dtype.kind in "fu":
+        again = next(pieces(x, name, image_shape), None)  # an iterator has no second pass
         if again is None or again[1].tobytes() != first[1].tobytes():
             raise ValueError(
                 f"{name} must give the same samples in the same order at every pass, so that "
@@ -102,26 +116,44 @@ def in_order(x: Any, name: str, image_shape: Shape | None = None) -> Iterator[tu
     yield from found
 
 
-def whole(x: Any, name: str, ordered: bool = False) -> tuple[Array, Shape | None]:
-    """All samples of a loader as rows, or else the array itself; and the shape of an image.
+def checked(
+    config: SAEConfig,
+    parts: Iterable[tuple[str, Array]],
+    dtype: DTypeLike,
+    image_shape: Shape | None = None,
+) -> Iterator[tuple[Array, Shape | None]]:
+    """Rows of each piece, as `check_samples` returns them, and the shape of the images in it."""
+    for name, piece in parts:
+        rows = check_samples(config, piece, name, dtype, None, image_shape)
+        shape = image_shape_of(piece)
+        image_shape = image_shape or shape
+        yield rows, shape
 
-    `ordered` says that places count, as in `in_order`.
+
+def joined(parts: Iterable[tuple[Array, Shape | None]]) -> tuple[Array, Shape | None]:
+    """Arrays below each other, and the first shape."""
+    rows, shapes = zip(*parts, strict=True)
+    return rows[0] if len(rows) == 1 else np.concatenate(rows), shapes[0]
+
+
+def whole(x: Any, name: str, ordered: bool = False) -> tuple[Array, Shape | None]:
+    """All samples of an array or a loader as rows, and the shape of an image, without a model.
 
     Raises
     ------
     ValueError
-        As `pieces`, or if batches differ in their width or in the shape of their images.
+        As `pieces_of`, or if batches differ in their width or in the shape of their images.
     """
     if not is_loader(x, name):
         array = as_array(x, name)
-        return array, image_shape_of(array)
-    parts: list[Array] = []
-    shape: Shape | None = None
-    for part, array in in_order(x, name) if ordered else pieces(x, name):
-        rows = as_rows(array, part)
-        check_shape(array.shape, parts[0].shape[1] if parts else rows.shape[-1], part, shape)
-        shape = shape or image_shape_of(array)
-        parts.append(rows)
-    if not parts:
-        raise ValueError(f"{name} must give at least one batch, got none.")
-    return np.concatenate(parts), shape
+        return as_rows(array, name), image_shape_of(array)
+    parts: list[tuple[Array, Shape | None]] = []
+    for part, array in pieces_of(x, name, None, ordered):
+        rows, (first, shape) = as_rows(array, part), parts[0] if parts else (None, None)
+        check_floats(rows, part)
+        if array.ndim < 2:
+            raise ValueError(f"{part} must have shape (n_samples, ...), got {array.shape}.")
+        width = rows.shape[1] if first is None else first.shape[1]
+        check_shape(array.shape, width, part, shape)
+        parts.append((rows, image_shape_of(array)))
+    return joined(parts)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from saebook._types import Array, ArrayLike, Samples
-from saebook.checks import as_array, as_floats, as_rows, same_images
+from saebook.checks import as_array, as_floats, same_images
 from saebook.loaders import whole
 
 
@@ -29,7 +29,7 @@ def _matrix(a: ArrayLike, name: str) -> Array:
 def _pair(x: Any, x_hat: Any) -> tuple[Array, Array]:
     """Samples and reconstructions as rows, from all forms that ``fit`` takes."""
     (x, shape), (x_hat, other) = (whole(a, n, True) for a, n in ((x, "x"), (x_hat, "x_hat")))
-    x, x_hat = _matrix(as_rows(x, "x"), "x"), _matrix(as_rows(x_hat, "x_hat"), "x_hat")
+    x, x_hat = _matrix(x, "x"), _matrix(x_hat, "x_hat")
     if x.shape != x_hat.shape or (shape and other and not same_images(shape, other)):
         shapes = shape or x.shape[1:], other or x_hat.shape[1:]
         raise ValueError(

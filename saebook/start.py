@@ -7,7 +7,6 @@ and see the same batches. Global random states are neither read nor changed.
 import numpy as np
 
 from saebook._types import Array, Samples
-from saebook.checks import as_rows
 from saebook.config import SAEConfig
 from saebook.loaders import whole
 from saebook.parameters import normalize_decoder, own_start, parameter_shapes
@@ -69,7 +68,7 @@ def init_from_samples(
     ValueError
         If the output is not linear, or `x` has the wrong shape or too few samples.
     """
-    x = as_rows(whole(x, "x")[0], "x")
+    x = whole(x, "x")[0]
     if config.output != "linear":
         raise ValueError(
             f"config must have output='linear' to begin at samples, got {config.output!r}."
@@ -112,7 +111,7 @@ def init_tied(config: SAEConfig, x: Samples, seed: int = 0) -> dict[str, Array]:
     ValueError
         If the output is not linear, or `x` has the wrong shape.
     """
-    x = as_rows(whole(x, "x")[0], "x")
+    x = whole(x, "x")[0]
     if config.output != "linear":
         raise ValueError(f"config must have output='linear' to begin so, got {config.output!r}.")
     if x.ndim != 2 or x.shape[1] != config.n_features or len(x) == 0:

@@ -15,16 +15,14 @@ from saebook.batches import Batches, check_validation_noise
 from saebook.checkpoint import Checkpoint, check_same, marks
 from saebook.checks import (
     check_batch_size,
+    check_different,
     check_finite,
     check_noisy,
-    check_samples,
-    check_validation,
-    image_shape_of,
 )
 from saebook.config import TrainConfig
 from saebook.doubts import warn_of, warn_of_silence
 from saebook.engine import Engine, agreed
-from saebook.loaders import in_order, whole
+from saebook.loaders import checked, joined, pieces_of
 from saebook.metrics import dead_features, fvu, l0
 from saebook.model import Autoencoder, loss_terms
 
@@ -153,8 +151,11 @@ def fit(
             model.config, x, model.dtype, train_config, corruption, rank, world_size,
             model.image_shape,
         )  # fmt: skip
-        given, shape = (None, None) if x_val is None else whole(x_val, "x_val")
-        held_out = check_validation(model.config, given, model.dtype, data.image_shape)
+        held_out = shape = None
+        if x_val is not None:
+            parts = pieces_of(x_val, "x_val", data.image_shape)
+            held_out, shape = joined(checked(model.config, parts, model.dtype, data.image_shape))
+            check_different(held_out)
         shape = data.image_shape or shape
         noisy = check_validation_noise(corruption, held_out, train_config.seed, shape)
         run.begin(model, train_config, data, held_out)
@@ -215,8 +216,8 @@ def evaluate(model: Any, x: Samples, noisy: ArrayLike | None = None) -> dict[str
     ValueError
         If an array does not suit the model, or all samples are equal.
     """
-    x, _ = whole(x, "x")
-    x = check_samples(model.config, x, "x", model.dtype, None, model.image_shape)
+    parts = pieces_of(x, "x", model.image_shape)
+    x, _ = joined(checked(model.config, parts, model.dtype, model.image_shape))
     seen = x if noisy is None else check_noisy(noisy, x)
     with model.reading():
         a = model.preactivation(model.tensor(seen))
@@ -246,8 +247,7 @@ def encode(model: Any, x: Samples, batch_size: int = 8192) -> Array:
         If the array does not suit the model, a loader shuffles, so that no one could tell which
         code is whose, or the batch size is not a positive integer.
     """
-    parts = _in_batches(model, x, batch_size, model.config.n_latents, model.encode)
-    return _joined([rows for rows, _ in parts])
+    return joined(_in_batches(model, x, batch_size, model.config.n_latents, model.encode))[0]
 
 
 def reconstruct(model: Any, x: Samples, batch_size: int = 8192) -> Array:
@@ -255,13 +255,9 @@ def reconstruct(model: Any, x: Samples, batch_size: int = 8192) -> Array:
 
     Rows ``(n_samples, n_features)`` come back as rows, images as images.
     """
-    parts = [*_in_batches(model, x, batch_size, model.config.n_features, model.rebuild)]
-    shape = parts[0][1] or (model.config.n_features,)
-    return _joined([rows for rows, _ in parts]).reshape(-1, *shape)
-
-
-def _joined(parts: list[Array]) -> Array:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    width = model.config.n_features
+    rows, shape = joined(_in_batches(model, x, batch_size, width, model.rebuild))
+    return rows.reshape(-1, *(shape or (width,)))
 
 
 def _in_batches(
@@ -269,13 +265,11 @@ def _in_batches(
 ) -> Iterator[tuple[Array, Shape | None]]:
     """What the function makes of each piece of the samples, and the shape of the images in it."""
     check_batch_size(batch_size)
-    shape = model.image_shape
-    for name, piece in in_order(x, "x", shape):
-        rows = check_samples(model.config, piece, name, model.dtype, None, shape)
-        shape = shape or image_shape_of(piece)
+    parts = pieces_of(x, "x", model.image_shape, ordered=True)
+    for rows, shape in checked(model.config, parts, model.dtype, model.image_shape):
         out = np.empty((len(rows), width), model.dtype)
         with model.reading():
             for start in range(0, len(rows), batch_size):
                 some = slice(start, start + batch_size)
                 out[some] = model.array(function(model.tensor(rows[some])))
-        yield out, image_shape_of(piece)
+        yield out, shape

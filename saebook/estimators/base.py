@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from saebook import reference
 from saebook._types import Array, Corruption, Samples, Self, Shape
 from saebook.checkpoint import Checkpoint
-from saebook.checks import as_rows, same_images
+from saebook.checks import same_images
 from saebook.config import SAEConfig, TrainConfig
 from saebook.kinds import Sparsity, TopK
 from saebook.loaders import whole
@@ -96,9 +96,7 @@ class SAE(CallbackSupportMixin, BaseEstimator):
         known = None if reset else getattr(self, "image_shape_", None)
         if shape and known and not same_images(shape, known):
             raise ValueError(f"X must hold images in shape {known}, as in fit, got {shape}.")
-        array = check_array(
-            as_rows(given, "X"), dtype=(np.float64, np.float32), estimator=self, input_name="X"
-        )
+        array = check_array(given, dtype=(np.float64, np.float32), estimator=self, input_name="X")
         named = X if hasattr(X, "columns") else array
         validate_data(self, named, reset=reset, skip_check_array=True)  # names, number of features
         if reset:
