@@ -103,7 +103,8 @@ def find(folder: StrPath, part: str | None = None) -> dict[str, Path]:
 def _one_of(
     folder: Path, found: dict[tuple[Path, str], dict[str, Path]], part: str | None
 ) -> dict[str, Path]:
-    names = {key: key[1] or key[0].parent.name for key in found}
+    places = {key: key[0].parent if key[0].name == "raw" else key[0] for key in found}
+    names = {key: key[1] or places[key].resolve().name for key in found}
     wanted = [key for key in found if part in (None, names[key])]
     if len(wanted) != 1:
         raise ValueError(
