@@ -210,8 +210,8 @@ def write_mnist(folder: StrPath, form: str = "torchvision") -> Path:
     form : {"torchvision", "npz"}
         "torchvision" writes the four IDX files to ``folder/MNIST/raw``, for
         ``torchvision.datasets.MNIST(folder, download=False)``; "npz" writes ``folder/mnist.npz``,
-        with the names and arrays of Keras's file. (``keras.datasets.mnist.load_data`` itself takes
-        no other file than the one of its checksum, and downloads over any other.)
+        with the names and arrays of Keras's file. (Keras's own ``load_data`` takes no file but the
+        one of its checksum: do not put this one into its folder, or it deletes it.)
 
     Returns
     -------
