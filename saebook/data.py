@@ -218,12 +218,8 @@ def write_mnist(folder: StrPath, form: str = "torchvision") -> Path:
     pathlib.Path
         The folder or file that has the digits.
 
-    Raises
-    ------
-    ValueError
-        If the form is another, or something else has the name of a file.
-    OSError
-        If a file cannot be written, or the bundled file does not have its checksum.
+    Raises ValueError if the form is another or something else has the name of a file, and OSError
+    if a file cannot be written or the bundled one is damaged.
     """
     if form not in ("torchvision", "npz"):
         raise ValueError(f"form must be 'torchvision' or 'npz', got {form!r}.")
