@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -200,8 +201,7 @@ def _of_npz(path: Path) -> Params:
 def write_mnist(folder: StrPath, form: str = "torchvision") -> Path:
     """Write the bundled digits to where a library looks for them, so that it needs no network.
 
-    The arrays are those of the original files, byte for byte. What is there already stays if it is
-    the same.
+    The arrays are those of the original files, byte for byte; a file that has them already stays.
 
     Parameters
     ----------
@@ -218,30 +218,30 @@ def write_mnist(folder: StrPath, form: str = "torchvision") -> Path:
     pathlib.Path
         The folder or file that has the digits.
 
-    Raises ValueError if the form is another or something else has the name of a file, and OSError
-    if a file cannot be written or the bundled one is damaged.
+    Raises ValueError for another form or a file of that name with something else in it, OSError
+    where a file cannot be written.
     """
     if form not in ("torchvision", "npz"):
         raise ValueError(f"form must be 'torchvision' or 'npz', got {form!r}.")
     arrays = _bundled("mnist.npz", MNIST_SHA256)
     if form == "npz":
-        content = (files("saebook") / "datasets" / "mnist.npz").read_bytes()
         place = Path(folder) / "mnist.npz"
-        contents = {place: content}
+        makers = {place: (files("saebook") / "datasets" / "mnist.npz").read_bytes}
     else:
         place = Path(folder) / "MNIST" / "raw"
-        contents = {
-            place / f"{split}-{kind}": idx_bytes(arrays[f"{letter}_{name}"])
+        makers = {
+            place / f"{split}-{kind}": partial(idx_bytes, arrays[f"{letter}_{name}"])
             for split, name in (("train", "train"), ("t10k", "test"))
             for kind, letter in (("images-idx3-ubyte", "x"), ("labels-idx1-ubyte", "y"))
         }
-    for path, content in contents.items():  # all are looked at before one is written
-        if path.exists() and path.read_bytes() != content:
+    for path, make in makers.items():  # all are looked at before one is written
+        if path.exists() and path.read_bytes() != make():
             raise ValueError(f"folder must be free for {path}, got another file of that name.")
-    for path, content in contents.items():
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for path, make in makers.items():
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, content)
+            path.parent.mkdir(exist_ok=True)
+            replace_file(path, make())
     return place
 
 
