@@ -218,8 +218,7 @@ def write_mnist(folder: StrPath, form: str = "torchvision") -> Path:
     pathlib.Path
         The folder or file that has the digits.
 
-    Raises ValueError for another form or a file of that name with something else in it, OSError
-    where a file cannot be written.
+    Raises ValueError for another form, or a file of that name with something else in it.
     """
     if form not in ("torchvision", "npz"):
         raise ValueError(f"form must be 'torchvision' or 'npz', got {form!r}.")

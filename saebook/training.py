@@ -101,8 +101,8 @@ def fit(
         rows in C order; the model keeps the shape as its ``image_shape``, and refuses others.
         Unsigned 8-bit pixels become float32, divided by 255.
     train_config : TrainConfig
-    x_val : array (n_val_samples, n_features), or an iterable of such arrays, optional
-        Validation samples, looked at after every epoch, all at once; of any form that `x` may have.
+    x_val : array (n_val_samples, n_features), or a loader of such arrays, optional
+        Validation samples, looked at after every epoch, all at once.
     corruption : callable or array (n_samples, n_features), optional
         ``corruption(batch, rng)`` makes what the encoder sees of a batch, anew in every epoch; the
         target stays the clean batch (a denoising autoencoder, Vincent et al. 2008). Both arrays
@@ -202,8 +202,7 @@ def evaluate(model: Any, x: Samples, noisy: ArrayLike | None = None) -> dict[str
     Parameters
     ----------
     model : SparseAutoencoder
-    x : array (n_samples, n_features), or an iterable of such arrays
-        Of any form that `fit` takes.
+    x : array (n_samples, n_features), or a loader of such arrays
     noisy : array (n_samples, n_features), optional
         What the encoder sees instead of ``x``.
 
@@ -236,8 +235,8 @@ def encode(model: Any, x: Samples, batch_size: int = 8192) -> Array:
     Parameters
     ----------
     model : SparseAutoencoder
-    x : array (n_samples, n_features), or an iterable of such arrays
-        Of any form that `fit` takes. A loader's codes are in its order.
+    x : array (n_samples, n_features), or a loader of such arrays
+        Images and 8-bit pixels as in `fit`. The codes of a loader's samples are in its order.
     batch_size : int >= 1
         Samples on the device at a time.
 
