@@ -10,7 +10,7 @@ from saebook._types import Array
 def transformed(layer: Any, x: Array, seed: int) -> Array:
     """What the layer makes of samples in training, with its random state at `seed` meanwhile."""
     states = [variable for variable in layer.variables if "seed_generator" in variable.path]
-    before = [np.array(state) for state in states]
+    before = [state.numpy() for state in states]
     try:
         for number, state in enumerate(states):
             state.assign(np.array([seed, number]))
