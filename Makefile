@@ -48,7 +48,7 @@ install: $(ENV) ## create .venv and install everything with the pinned versions
 
 # Written last, so an interrupted installation is taken up again. TensorFlow has no build for
 # Python 3.14 and later, hence the upper bound.
-$(ENV): pyproject.toml requirements.txt constraints.txt
+$(ENV): pyproject.toml requirements.txt constraints.txt scripts/torchvision_operators.py
 	@set -e; \
 	suitable() { "$$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; }; \
 	if ! { suitable $(PY) && $(PY) -m pip --version >/dev/null 2>&1; }; then \
@@ -66,6 +66,8 @@ $(ENV): pyproject.toml requirements.txt constraints.txt
 	fi
 	@echo "Installing the pinned packages; the first time takes a few minutes"
 	@$(PY) -m pip install --quiet -r requirements.txt -c constraints.txt
+	@site=$$($(PY) -c "import sysconfig; print(sysconfig.get_path('purelib'))"); \
+	cp scripts/torchvision_operators.py "$$site" && echo "import torchvision_operators" > "$$site/torchvision_operators.pth"
 	@touch $@
 
 book: $(ENV) ## build the book; pages that have not changed are not run again

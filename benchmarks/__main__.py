@@ -22,7 +22,7 @@ from importlib import import_module
 import numpy as np
 
 from benchmarks import contestants as c
-from benchmarks import works
+from benchmarks import loaders, works
 from benchmarks.footprint import measure
 from benchmarks.side_by_side import run
 from experiments.__main__ import ROOT, store
@@ -57,6 +57,26 @@ def document():
     return {
         "pytorch": run(works.DOCUMENT_PYTORCH, of_pytorch, repeats=9),
         "tensorflow": run(works.DOCUMENT_TENSORFLOW, of_tensorflow, repeats=9),
+    }
+
+
+def loader():
+    """The same samples from an array and from the loaders that people have them in."""
+    of_pytorch = {
+        "array": c.saebook_pytorch,
+        "list of batches": loaders.batches,
+        "DataLoader of tensors": loaders.tensor_data_set,
+        "DataLoader of torchvision": loaders.torchvision,
+        "the same, two workers": loaders.torchvision_two_workers,
+    }
+    of_tensorflow = {
+        "array": c.saebook_tensorflow,
+        "tf.data, map then batch": loaders.tf_data,
+        "tf.data, batch then map": loaders.tf_data_batched_first,
+    }
+    return {
+        "pytorch": run(works.LOADED, of_pytorch, repeats=3),
+        "tensorflow": run(works.LOADED, of_tensorflow, repeats=3),
     }
 
 
@@ -219,7 +239,7 @@ def memory():
 PARTS = {
     part.__name__: part
     for part in (
-        kl_256, kl_4096, document, topk, peers, dictionary_learning, sweep, growth, memory,
+        kl_256, kl_4096, document, loader, topk, peers, dictionary_learning, sweep, growth, memory,
     )
 }  # fmt: skip
 

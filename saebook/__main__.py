@@ -18,7 +18,7 @@ import numpy as np
 
 import saebook
 from saebook import SAEConfig, TrainConfig, doctor, kinds, reference, samples, weights
-from saebook._types import Array, StrPath
+from saebook._types import Array, Shape, StrPath
 from saebook.checks import check_array, check_samples
 from saebook.commands import check_out, convert, export_command, inspect_command
 from saebook.corruption import GaussianNoise
@@ -213,7 +213,7 @@ def _read(
     model: str, data: str, key: str | None
 ) -> tuple[Array, tuple[int, int] | None, list[str] | None]:
     """Samples, height and width, names; images of another shape than the model's are refused."""
-    known = weights.read_image_shape(model)
+    known = _height_width(weights.read_image_shape(model))
     x, shape, names = samples.read_named(data, key)
     if shape and known and shape != known:
         raise ValueError(
@@ -221,6 +221,13 @@ def _read(
             f"{model} was trained on, got {shape[0]} x {shape[1]}."
         )
     return x, shape or known, names
+
+
+def _height_width(shape: Shape | None) -> tuple[int, int] | None:
+    """Height and width of a grey image, whose axis of channels has length 1; None for others."""
+    if shape is not None and len(shape) > 2:
+        shape = tuple(n for n in shape if n != 1)
+    return (shape[0], shape[1]) if shape is not None and len(shape) == 2 else None
 
 
 def _kind(name: str, options: Mapping[str, Any]) -> Sparsity | None:

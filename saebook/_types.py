@@ -13,10 +13,11 @@ if sys.version_info >= (3, 11):
 else:
     Self = Any
 
-__all__ = ["Array", "ArrayLike", "Corruption", "Params", "Samples", "Self", "StrPath"]
+__all__ = ["Array", "ArrayLike", "Corruption", "Params", "Samples", "Self", "Shape", "StrPath"]
 
 Array: TypeAlias = NDArray[Any]
 Params: TypeAlias = Mapping[str, Array]
 Samples: TypeAlias = ArrayLike | Iterable[ArrayLike]  # in one piece, or batch by batch
 Corruption: TypeAlias = Callable[[Array, np.random.Generator], Array]
+Shape: TypeAlias = tuple[int, ...]
 StrPath: TypeAlias = str | os.PathLike[str]

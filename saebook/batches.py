@@ -4,15 +4,24 @@ import operator
 import os
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from saebook._types import Array, ArrayLike, Corruption, Samples, StrPath
-from saebook.checks import as_array, check_array, check_noisy, check_samples, check_width, corrupted
+from saebook._types import Array, ArrayLike, Corruption, Samples, Shape, StrPath
+from saebook.checks import (
+    as_array,
+    check_array,
+    check_noisy,
+    check_samples,
+    check_shape,
+    image_shape_of,
+)
 from saebook.config import SAEConfig, TrainConfig
+from saebook.corruption import corrupted
+from saebook.loaders import checked, is_stream, pieces, samples_alone
 from saebook.start import epoch_batches, epoch_order, noise_generator
 
 
@@ -74,12 +83,15 @@ class Batches:
     ----------
     config : SAEConfig
     x : array (n_samples, n_features), or an iterable of such arrays
+        As in `fit`.
     dtype : {"float32", "float64"}
     train_config : TrainConfig
     corruption : callable or array, optional
         As in `fit`.
     rank, world_size : int
         Number of this process, from 0, and how many there are that share every batch.
+    image_shape : tuple of int, optional
+        The shape of the images that the model was trained on before.
 
     Attributes
     ----------
@@ -89,6 +101,8 @@ class Batches:
         Whether batches come with a corrupted copy.
     n_steps : int or None
         Batches of all epochs together; not known of an iterable.
+    image_shape : tuple of int or None
+        The shape of a sample, if that is an image; of an iterable known from its first batch on.
     """
 
     x: Any
@@ -108,19 +122,16 @@ class Batches:
         corruption: Corruption | ArrayLike | None = None,
         rank: int = 0,
         world_size: int = 1,
+        image_shape: Shape | None = None,
     ) -> None:
         self.config, self.dtype, self.train_config = config, dtype, train_config
         self.rank, self.world_size = rank, world_size
         self.x, self.array, self.corruption = x, None, corruption
-        if isinstance(x, list | tuple):
-            self.streamed = as_array(x[0] if x else x, "batch 0 of x").ndim == 2
-        else:
-            whole = any(hasattr(type(x), name) for name in ("__array__", "__dlpack__", "nnz"))
-            self.streamed = isinstance(x, Iterable) and not whole
+        self.image_shape, self.streamed = image_shape, is_stream(x, "x")
         if self.streamed and isinstance(x, list | tuple):  # here no step has been taken yet
             for number, batch in enumerate(x):
                 if hasattr(batch, "shape"):
-                    check_width(batch, config.n_features, f"batch {number} of x")
+                    check_shape(batch.shape, config.n_features, f"batch {number} of x")
         if isinstance(x, Iterator) and train_config.epochs > 1:
             raise ValueError(
                 "x must be an iterable that starts anew in every epoch, such as a list of batches, "
@@ -128,9 +139,12 @@ class Batches:
                 f"{train_config.epochs} epochs."
             )
         if isinstance(x, np.memmap | Shards):
-            check_array(config, self.x, "x")
+            check_array(config, self.x, "x", image_shape)
+            self.image_shape = image_shape or image_shape_of(self.x)
         elif not self.streamed:
-            self.x = self.array = check_samples(config, self.x, "x", dtype)
+            array = as_array(x, "x")
+            self.x = self.array = check_samples(config, array, "x", dtype, None, image_shape)
+            self.image_shape = image_shape or image_shape_of(array)
         batches = None if self.streamed else -(-len(self.x) // train_config.batch_size)
         self.n_steps = None if batches is None else train_config.epochs * batches
         if batches is not None:
@@ -173,7 +187,8 @@ class Batches:
             else:  # noise for all rows, so that each row's is the same however many processes
                 batch = self._read(batch)
                 clean = batch if self.array is None else self.array[batch]
-                yield batch[share], corrupted(self.corruption, clean, noise)[share]
+                noisy = corrupted(self.corruption, clean, noise, self.image_shape)
+                yield batch[share], noisy[share]
         if not largest:
             raise ValueError(f"x must give at least one batch, got none in epoch {number + 1}.")
         if 16 * len(batch) < largest and number == self.rank == 0:
@@ -195,7 +210,8 @@ class Batches:
         if self.streamed and not isinstance(self.x, list | tuple):
             return [operator.length_hint(self.x)]
         if self.streamed:
-            first, last = (as_array(batch, "x") for batch in (self.x[0], self.x[-1]))
+            ends = (samples_alone(batch, "x") for batch in (self.x[0], self.x[-1]))
+            first, last = (as_array(batch, "x") for batch in ends)
             parts, sizes = [first, last], [len(self.x), *first.shape]
         else:
             places = np.linspace(0, len(self.x) - 1, min(len(self.x), 64)).astype(int)
@@ -210,14 +226,16 @@ class Batches:
         return np.split(epoch_order(n, seed, number), range(size, n, size))
 
     def _given(self) -> Iterator[Array]:
-        for number, batch in enumerate(self.x):
-            yield check_samples(self.config, batch, f"batch {number} of x", self.dtype)
+        found = pieces(self.x, "x", self.image_shape)
+        for rows, shape in checked(self.config, found, self.dtype, self.image_shape):
+            self.image_shape = self.image_shape or shape
+            yield rows
 
     def _read(self, batch: Array) -> Array:
         """The samples, where `batch` is row numbers of a file."""
         if self.streamed or self.array is not None:
             return batch
-        return check_samples(self.config, self.x[batch], "x", self.dtype, batch)
+        return check_samples(self.config, self.x[batch], "x", self.dtype, batch, self.image_shape)
 
     def _share(self, n_rows: int) -> slice:
         if n_rows < self.world_size:
@@ -230,7 +248,10 @@ class Batches:
 
 
 def check_validation_noise(
-    corruption: Corruption | ArrayLike | None, x_val: Array | None, seed: int
+    corruption: Corruption | ArrayLike | None,
+    x_val: Array | None,
+    seed: int,
+    image_shape: Shape | None = None,
 ) -> Array | None:
     """The one corrupted copy of the validation samples, or None without corruption or samples."""
     if corruption is None or x_val is None:
@@ -240,5 +261,5 @@ def check_validation_noise(
             "corruption must be a function when x_val is given, or x_val would stay clean, "
             f"got {type(corruption).__name__}."
         )
-    noisy = corrupted(corruption, x_val, noise_generator(seed))
+    noisy = corrupted(corruption, x_val, noise_generator(seed), image_shape)
     return noisy.copy()  # the function may use its array again

@@ -145,7 +145,8 @@ class Checkpoint:
         if self.ended:
             notes["ended"] = True
         tensors = {f"adam.{name}": value for name, value in self.adam.items()}
-        weights.write(self.path, model.config, model.to_numpy(), tensors, notes)
+        params = model.to_numpy()
+        weights.write(self.path, model.config, params, tensors, notes, model.image_shape)
 
 
 def append_row(history: dict[str, list[float]], row: Mapping[str, float]) -> None:

@@ -1,13 +1,14 @@
 """Checks of arrays that come from a user: one clear sentence for each kind of mistake."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from saebook._types import Array, Corruption, Params
+from saebook._types import Array, Params, Shape
 from saebook.config import SAEConfig
 from saebook.parameters import parameter_shapes
 
@@ -36,22 +37,32 @@ def as_array(x: Any, name: str) -> Array:
     ------
     ValueError
         If entries are masked, the array is sparse, a list holds arrays that are not rows, such as
-        samples and labels, or NumPy cannot read it.
+        samples and labels, it is a dict or a data set, or NumPy cannot read it.
     """
     kind = type(x)
+    if isinstance(x, Mapping):
+        raise ValueError(
+            f"{name} must be an array, got a {kind.__name__} with the keys "
+            f"{', '.join(map(str, x))}; give the samples alone."
+        )
+    if any(base.__module__.startswith("torch.utils.data") for base in kind.__mro__):
+        raise ValueError(
+            f"{name} must be an array or give batches, got a data set, {kind.__name__}; give a "
+            "DataLoader of it."
+        )
     if np.ma.is_masked(x):
         raise ValueError(f"{name} must have no masked entries, got {np.ma.count_masked(x)}.")
     if hasattr(kind, "nnz") or "sparse" in str(getattr(x, "layout", "")):
         raise ValueError(f"{name} must be a dense array, got a sparse one, {kind.__name__}.")
     if isinstance(x, list | tuple) and any(hasattr(part, "__array__") for part in x):
         x = [as_array(part, name) for part in x]
-        if len(x) == 1 and x[0].ndim == 2:  # from a loader of a ``TensorDataset(x)``
+        if len(x) == 1 and x[0].ndim > 1:  # from a loader of a ``TensorDataset(x)``
             return x[0]
         if x[0].ndim > 1 or len({part.shape for part in x}) > 1:
             shapes = ", ".join(sorted({str(part.shape) for part in x}))
             raise ValueError(
                 f"{name} must be one array, got a {kind.__name__} of {len(x)} in shapes {shapes}; "
-                "give the samples alone, without labels."
+                "give the samples alone; a loader may give labels behind them."
             )
     try:
         if hasattr(kind, "detach"):  # PyTorch's
@@ -68,6 +79,39 @@ def as_array(x: Any, name: str) -> Array:
         raise ValueError(f"{name} must be an array of numbers, got {kind.__name__}.") from error
     half = "float" in array.dtype.name and array.dtype.itemsize < 4
     return array.astype(np.float32) if half else array
+
+
+def image_shape_of(x: Array) -> Shape | None:
+    """The shape of each sample, ``x.shape[1:]``, if that is more than a row of numbers."""
+    return tuple(map(int, x.shape[1:])) if x.ndim > 2 else None
+
+
+def same_images(shape: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether two shapes of a sample differ in no axis but such of length 1, as of grey."""
+    return [n for n in shape if n != 1] == [n for n in other if n != 1]
+
+
+def as_rows(x: Array, name: str) -> Array:
+    """Samples of any shape as rows, in C order: the last axis runs fastest.
+
+    Unsigned 8-bit pixels become float32 in [0, 1], divided by 255 as `saebook.mnist` and
+    torchvision's ``ToTensor`` do.
+
+    Raises
+    ------
+    ValueError
+        If 8-bit numbers go up to 1 and no further, so that they are hardly pixels of 0 to 255.
+    """
+    if x.ndim > 2:
+        x = x.reshape(len(x), math.prod(x.shape[1:]))
+    if x.dtype != np.uint8 or x.ndim < 2:
+        return x
+    if x.size and x.max() == 1:
+        raise ValueError(
+            f"{name} must hold 8-bit pixels from 0 to 255, got uint8 of at most 1; give such "
+            "numbers in floating point."
+        )
+    return np.divide(x, 255, dtype=np.float32)
 
 
 def as_floats(x: Any, name: str) -> Array:
@@ -93,32 +137,59 @@ def check_model_dtype(dtype: DTypeLike) -> None:
         raise ValueError(f"model must be of dtype float32 or float64, got {dtype}.")
 
 
-def check_array(config: SAEConfig, x: Any, name: str) -> None:
+def check_shape(
+    shape: Sequence[int], width: int, name: str, image_shape: Shape | None = None
+) -> None:
+    """Raise ValueError unless samples of this shape make rows of `width`, as those before did."""
+    shape = tuple(shape)
+    if len(shape) < 2 or math.prod(shape[1:]) != width:
+        hint = ""
+        if math.prod(shape) == width:
+            hint = ", one sample alone; the first axis must count the samples"
+        elif len(shape) == 1:
+            hint = "; labels come second, if at all"
+        raise ValueError(
+            f"{name} must have shape (n_samples, {width}) to suit the model, got {shape}{hint}."
+        )
+    if len(shape) > 2 and image_shape and not same_images(shape[1:], image_shape):
+        raise ValueError(
+            f"{name} must hold images in the shape of those before, {image_shape}, got {shape[1:]}."
+        )
+
+
+def check_array(config: SAEConfig, x: Any, name: str, image_shape: Shape | None = None) -> None:
     """Raise ValueError unless the array ``x`` has a type and a shape to train on; see below."""
-    check_floats(x, name)
-    check_width(x, config.n_features, name)
+    if x.dtype != np.uint8:
+        check_floats(x, name)
+    check_shape(x.shape, config.n_features, name, image_shape)
     if len(x) == 0:
         raise ValueError(f"{name} must hold at least one sample, got shape {x.shape}.")
 
 
 def check_samples(
-    config: SAEConfig, x: ArrayLike, name: str, dtype: DTypeLike, numbers: Array | None = None
+    config: SAEConfig,
+    x: ArrayLike,
+    name: str,
+    dtype: DTypeLike,
+    numbers: Array | None = None,
+    image_shape: Shape | None = None,
 ) -> Array:
     """The samples as a C-ordered array ``(n_samples, n_features)`` of `dtype`, to be read only.
 
-    `numbers` are those by which the user knows the samples, if these are a part of the whole.
+    `numbers` are those by which the user knows the samples, if these are a part of the whole;
+    `image_shape` is the shape of images that came before, if any did.
 
     Raises
     ------
     ValueError
-        If the array is not numeric, holds integers, is not two-dimensional, is empty, has another
-        width than the model, holds NaN or infinity, or leaves [0, 1] where the error is binary
-        cross-entropy; or if no model can have this `dtype`.
+        If the array is not numeric, holds integers that are not 8-bit pixels, is empty, has another
+        width than the model or images of another shape than those before, holds NaN or infinity, or
+        leaves [0, 1] where the error is binary cross-entropy; or if no model can have this `dtype`.
     """
     check_model_dtype(dtype)
     x = as_array(x, name)
-    check_array(config, x, name)
-    x = _ready(x, dtype)
+    check_array(config, x, name, image_shape)
+    x = _ready(as_rows(x, name), dtype)
     if not np.isfinite(x).all():
         bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
         where = f"{len(bad)} sample(s), the first of them number {bad[0]}"
@@ -148,22 +219,12 @@ class _Lent:
         self.__array_interface__ = x.__array_interface__ | {"data": place}
 
 
-def check_validation(config: SAEConfig, x_val: ArrayLike | None, dtype: DTypeLike) -> Array | None:
-    """Validation samples as `check_samples` returns them, or None for None.
-
-    Raises
-    ------
-    ValueError
-        As `check_samples`, or if all samples are equal, so that no variance can be explained.
-    """
-    if x_val is None:
-        return None
-    x_val = check_samples(config, x_val, "x_val", dtype)
+def check_different(x_val: Array) -> None:
+    """Raise ValueError if all samples are equal, so that no variance can be explained."""
     if (x_val == x_val[0]).all():
         raise ValueError(
             f"x_val must hold at least two different samples, got {len(x_val)} equal one(s)."
         )
-    return x_val
 
 
 def check_noisy(noisy: ArrayLike, x: Array, name: str = "noisy") -> Array:
@@ -174,7 +235,7 @@ def check_noisy(noisy: ArrayLike, x: Array, name: str = "noisy") -> Array:
     ValueError
         If it has another shape, does not hold floating-point numbers, or holds NaN or infinity.
     """
-    noisy = as_array(noisy, name)
+    noisy = as_rows(as_array(noisy, name), name)
     if noisy.shape != x.shape or noisy.dtype.kind != "f":
         raise ValueError(
             f"{name} must hold floating-point numbers in the shape of the clean samples, "
@@ -184,14 +245,6 @@ def check_noisy(noisy: ArrayLike, x: Array, name: str = "noisy") -> Array:
     if not np.isfinite(noisy).all():
         raise ValueError(f"{name} must be finite, got NaN or infinity.")
     return noisy
-
-
-def corrupted(corruption: Corruption, x: Array, rng: np.random.Generator) -> Array:
-    """What `corruption` makes of a copy of the samples ``x``, as `check_noisy` returns it.
-
-    A copy, because the function may write to what it gets, and ``x`` is the target.
-    """
-    return check_noisy(corruption(x.copy(), rng), x, "the result of corruption")
 
 
 def check_params(config: SAEConfig, params: Mapping[str, ArrayLike]) -> dict[str, Array]:

@@ -2,15 +2,17 @@
 
 A corruption is called with clean samples ``(n_samples, n_features)`` in [0, 1] and a NumPy
 `Generator`, and returns a spoiled copy of the same shape and dtype. Any function that does is one.
+So is a transform of torchvision or a preprocessing layer of Keras, which `corrupted` calls.
 """
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from saebook._types import Array
-from saebook.checks import as_floats
+from saebook._types import Array, Corruption, Shape
+from saebook.checks import as_floats, check_noisy
 from saebook.fields import check_fields
 
 
@@ -82,3 +84,27 @@ class Masking:
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         x = as_floats(x, "x")
         return x * (rng.random(x.shape, dtype=x.dtype) >= self.amount)
+
+
+# The framework that a transform belongs to, by the package that its class comes from.
+FRAMEWORKS = {"torch": "pytorch", "torchvision": "pytorch", "keras": "tensorflow"}
+
+
+def corrupted(
+    corruption: Corruption, x: Array, rng: np.random.Generator, image_shape: Shape | None = None
+) -> Array:
+    """What `corruption` makes of a copy of the samples ``x``, as `check_noisy` returns it.
+
+    A copy, because the function may write to what it gets, and ``x`` is the target. A transform of
+    torchvision, or any other of PyTorch's modules, gets each sample by itself, as in a data set; a
+    layer of Keras gets them all together, in training. Both see samples of `image_shape`, and
+    draw their noise anew from `rng`: neither the framework's random state nor the layer's changes.
+    """
+    packages = {base.__module__.partition(".")[0] for base in type(corruption).__mro__}
+    framework = next((FRAMEWORKS[name] for name in FRAMEWORKS if name in packages), None)
+    if framework is None:
+        return check_noisy(corruption(x.copy(), rng), x, "the result of corruption")
+    transformed = import_module(f"saebook.{framework}.transform").transformed
+    images = x.reshape(-1, *image_shape) if image_shape else x
+    noisy = transformed(corruption, images.copy(), int(rng.integers(2**31)))
+    return check_noisy(noisy, x, "the result of corruption")

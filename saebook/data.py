@@ -1,14 +1,18 @@
-"""Bundled data sets, as NumPy arrays, without a network."""
+"""Bundled data sets and a user's own copies of others, as NumPy arrays, without a network."""
 
 import hashlib
 import io
+from functools import partial
 from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from saebook import _renamed
-from saebook._types import Array, Params
+from saebook._types import Array, Params, StrPath
+from saebook.files import replace_file
+from saebook.idx import find, idx_bytes, read_idx
 
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
 FASHION_MNIST_SHA256 = "85cc4e3a7edcf7da06bfc8437d4fc0831f9cf035c115eb538f5318dc995a22af"
@@ -102,10 +106,8 @@ def fashion_mnist(flat: bool = True, dtype: str = "float32") -> Split:
 
     Parameters
     ----------
-    flat : bool
-        Whether an image is a row of 784 pixels; otherwise it is 28 x 28.
-    dtype : {"float32", "uint8"}
-        float32 pixels lie in [0, 1], uint8 pixels in 0 to 255. 0 is the background.
+    flat, dtype
+        As for `mnist`.
 
     Returns
     -------
@@ -113,14 +115,133 @@ def fashion_mnist(flat: bool = True, dtype: str = "float32") -> Split:
         ``x_train (18000, 784)``, ``y_train (18000,)``, ``x_val (2000, 784)``, ``y_val``,
         ``x_test (10000, 784)``, ``y_test``; labels are uint8, the positions in `FASHION`.
 
+    See Also
+    --------
+    own_copy : All 60,000 training images, from files of your own.
+    """
+    return _split(_bundled("fashion_mnist.npz", FASHION_MNIST_SHA256), 2_000, flat, dtype)
+
+
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+def own_copy(
+    path: StrPath,
+    part: str | None = None,
+    n_validation: int = 5_000,
+    flat: bool = True,
+    dtype: str = "float32",
+) -> Split:
+    """MNIST or a set made after it, such as Fashion-MNIST, KMNIST or EMNIST, from your own files.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A folder with the four IDX files, gzipped or not: theirs, that of torchvision, such as
+        ``data/FashionMNIST``, or its root. Or an ``.npz`` file with the arrays ``x_train``,
+        ``y_train``, ``x_test`` and ``y_test``, such as Keras keeps.
+    part : str, optional
+        Which set, where the folder holds several: the beginning of its files' names, as in
+        ``"emnist-letters"``, or the name of its folder.
+    n_validation : int >= 1
+        How many of the last training images to keep apart for validation.
+    flat, dtype
+        As for `mnist`.
+
+    Returns
+    -------
+    Split
+        Images as they are in the file. (Those of EMNIST lie on their side there.)
+
     Raises
     ------
     ValueError
-        If the dtype is another.
+        If a file is missing, damaged or of another kind, images and labels do not go together, or a
+        setting is not allowed.
     OSError
-        If the bundled file does not have its checksum.
+        If a file cannot be read.
     """
-    return _split(_bundled("fashion_mnist.npz", FASHION_MNIST_SHA256), 2_000, flat, dtype)
+    path = Path(path)
+    if path.is_dir():
+        arrays: Params = {name: read_idx(file) for name, file in find(path, part).items()}
+    else:
+        arrays = _of_npz(path)
+    for split in ("train", "test"):
+        x, y = arrays[f"x_{split}"], arrays[f"y_{split}"]
+        if x.ndim != 3 or y.shape != x.shape[:1] or {x.dtype, y.dtype} != {np.dtype(np.uint8)}:
+            raise ValueError(
+                f"{path} must hold images (n, height, width) with a label for each, all of uint8, "
+                f"got {x.dtype} {x.shape} and {y.dtype} {y.shape} to {split}."
+            )
+    if arrays["x_train"].shape[1:] != arrays["x_test"].shape[1:]:
+        sizes = arrays["x_train"].shape[1:], arrays["x_test"].shape[1:]
+        raise ValueError(f"{path} must hold images of one size, got {sizes[0]} and {sizes[1]}.")
+    if not isinstance(n_validation, int) or not 1 <= n_validation < len(arrays["x_train"]):
+        raise ValueError(
+            "n_validation must be at least 1 and leave images to train on, of "
+            f"{len(arrays['x_train'])}, got {n_validation!r}."
+        )
+    return _split(arrays, n_validation, flat, dtype)
+
+
+def _of_npz(path: Path) -> Params:
+    with path.open("rb"):
+        pass  # a missing or forbidden file gets the system's own clear error
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            return {name: found[name] for name in KEYS}
+    except Exception as error:  # NumPy lets through whatever its parsers raise
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"{path} must be a folder of IDX files or a whole .npz file with {', '.join(KEYS)}, "
+            f"got one that cannot be read: {reason}"
+        ) from None
+
+
+def write_mnist(folder: StrPath, form: str = "torchvision") -> Path:
+    """Write the bundled digits to where a library looks for them, so that it needs no network.
+
+    The arrays are those of the original files, byte for byte; a file that has them already stays.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Made if it is not there.
+    form : {"torchvision", "npz"}
+        "torchvision" writes the four IDX files to ``folder/MNIST/raw``, for
+        ``torchvision.datasets.MNIST(folder, download=False)``; "npz" writes ``folder/mnist.npz``,
+        with the names and arrays of Keras's file. (Keras's own ``load_data`` takes no file but the
+        one of its checksum: do not put this one into its folder, or it deletes it.)
+
+    Returns
+    -------
+    pathlib.Path
+        The folder or file that has the digits.
+
+    Raises ValueError for another form, or a file of that name with something else in it.
+    """
+    if form not in ("torchvision", "npz"):
+        raise ValueError(f"form must be 'torchvision' or 'npz', got {form!r}.")
+    arrays = _bundled("mnist.npz", MNIST_SHA256)
+    if form == "npz":
+        place = Path(folder) / "mnist.npz"
+        makers = {place: (files("saebook") / "datasets" / "mnist.npz").read_bytes}
+    else:
+        place = Path(folder) / "MNIST" / "raw"
+        makers = {
+            place / f"{split}-{kind}": partial(idx_bytes, arrays[f"{letter}_{name}"])
+            for split, name in (("train", "train"), ("t10k", "test"))
+            for kind, letter in (("images-idx3-ubyte", "x"), ("labels-idx1-ubyte", "y"))
+        }
+    for path, make in makers.items():  # all are looked at before one is written
+        if path.exists() and path.read_bytes() != make():
+            raise ValueError(f"folder must be free for {path}, got another file of that name.")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for path, make in makers.items():
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            replace_file(path, make())
+    return place
 
 
 class Planted(NamedTuple):

@@ -17,6 +17,7 @@ PACKAGES = {
     "numpy": "numpy",
     "scikit-learn": "scikit-learn",
     "torch": "torch",
+    "torchvision": "torchvision",
     "tensorflow": "tensorflow tensorflow-cpu",
     "keras": "keras",
 }

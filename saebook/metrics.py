@@ -1,14 +1,20 @@
 """Measures of reconstruction and of sparsity, in NumPy.
 
+Samples ``x`` and reconstructions may have any form that `saebook.training.fit` takes: images of one
+shape, unsigned 8-bit pixels, a loader that gives them in the same order at every pass.
+
 Sparsity has two senses. Per sample (population): few latents are active for one sample; measure
 along ``axis=1`` of a code ``(n_samples, n_latents)``. Per unit (lifetime): one latent is active for
 few samples; measure along ``axis=0``.
 """
 
+from typing import Any
+
 import numpy as np
 
-from saebook._types import Array, ArrayLike
-from saebook.checks import as_array, as_floats
+from saebook._types import Array, ArrayLike, Samples
+from saebook.checks import as_array, as_floats, same_images
+from saebook.loaders import whole
 
 
 def _matrix(a: ArrayLike, name: str) -> Array:
@@ -20,10 +26,16 @@ def _matrix(a: ArrayLike, name: str) -> Array:
     return a
 
 
-def _pair(x: ArrayLike, x_hat: ArrayLike) -> tuple[Array, Array]:
+def _pair(x: Any, x_hat: Any) -> tuple[Array, Array]:
+    """Samples and reconstructions as rows, from all forms that ``fit`` takes."""
+    (x, shape), (x_hat, other) = (whole(a, n, True) for a, n in ((x, "x"), (x_hat, "x_hat")))
     x, x_hat = _matrix(x, "x"), _matrix(x_hat, "x_hat")
-    if x.shape != x_hat.shape:
-        raise ValueError(f"x_hat must have the shape of x, {x.shape}, got {x_hat.shape}.")
+    if x.shape != x_hat.shape or (shape and other and not same_images(shape, other)):
+        shapes = shape or x.shape[1:], other or x_hat.shape[1:]
+        raise ValueError(
+            f"x_hat must have the shape of x, {(len(x), *shapes[0])}, "
+            f"got {(len(x_hat), *shapes[1])}."
+        )
     return x, x_hat
 
 
@@ -36,16 +48,10 @@ def _scale(a: Array, axis: int | None = None) -> Array:
     return np.ldexp(1.0, np.minimum(-np.frexp(largest.astype(np.float64))[1], 1023))
 
 
-def reconstruction_error(x: ArrayLike, x_hat: ArrayLike) -> Array:
+def reconstruction_error(x: Samples, x_hat: Samples) -> Array:
     """Squared error of each sample, summed over features.
 
-    Parameters
-    ----------
-    x, x_hat : array (n_samples, n_features)
-
-    Returns
-    -------
-    ndarray (n_samples,)
+    ``x, x_hat (n_samples, n_features)``; returns ``(n_samples,)``.
     """
     return _squared_errors(*_pair(x, x_hat))
 
@@ -60,7 +66,7 @@ def _squared_errors(x: Array, x_hat: Array, scale: Array | float = 1.0) -> Array
     return sums
 
 
-def fvu(x: ArrayLike, x_hat: ArrayLike) -> float:
+def fvu(x: Samples, x_hat: Samples) -> float:
     """Fraction of variance unexplained: squared error over squared distance from the mean sample.
 
     Both sums run over the whole array, so that the mean sample scores 1 and a perfect
@@ -175,9 +181,7 @@ def max_cosines(rows: ArrayLike, others: ArrayLike) -> Array:
     rows : array (n_rows, n_features)
     others : array (n_others, n_features)
 
-    Returns
-    -------
-    ndarray (n_rows,)
+    Returns ``(n_rows,)``.
     """
     return _cosines(rows, others).max(axis=1)
 
@@ -193,9 +197,7 @@ def matched_cosines(rows: ArrayLike, others: ArrayLike) -> Array:
     rows : array (n_rows, n_features)
     others : array (n_others, n_features)
 
-    Returns
-    -------
-    ndarray (min(n_rows, n_others),)
+    Returns ``(min(n_rows, n_others),)``.
     """
     from scipy.optimize import linear_sum_assignment  # comes with scikit-learn
 
@@ -217,7 +219,7 @@ def _cosines(rows: ArrayLike, others: ArrayLike) -> Array:
     return np.clip(unit @ unit_others.T, -1, 1)
 
 
-def psnr(x: ArrayLike, x_hat: ArrayLike) -> float:
+def psnr(x: Samples, x_hat: Samples) -> float:
     """Peak signal-to-noise ratio of images in [0, 1], in decibels: the mean over the images.
 
     Reconstructions are clipped to [0, 1] first, as a picture on a screen would be.
@@ -238,7 +240,7 @@ def psnr(x: ArrayLike, x_hat: ArrayLike) -> float:
         return float(np.mean(-10 * np.log10(error)))
 
 
-def ssim(x: ArrayLike, x_hat: ArrayLike, shape: tuple[int, int] = (28, 28)) -> float:
+def ssim(x: Samples, x_hat: Samples, shape: tuple[int, int] = (28, 28)) -> float:
     """Structural similarity of images in [0, 1] (Wang et al. 2004): the mean over the images.
 
     A Gaussian window of standard deviation 1.5 pixels and constants 0.01 and 0.03, as in the paper;

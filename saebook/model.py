@@ -7,8 +7,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from saebook._types import Array, ArrayLike, Self
-from saebook.checks import check_params, check_width
+from saebook._types import Array, ArrayLike, Self, Shape
+from saebook.checks import as_array, check_params, check_width
 from saebook.config import SAEConfig, TrainConfig
 from saebook.kinds import TopK
 from saebook.parameters import parameter_shapes, row_axis
@@ -108,6 +108,8 @@ class Autoencoder:
         and ``threshold`` and ``silent``, which training counts and no gradient moves.
     dictionary
         Decoder weights ``(n_latents, n_features)``, one row per latent.
+    image_shape : tuple of int or None
+        The shape of the images that it was trained on, where their product is ``n_features``.
 
     Raises
     ------
@@ -121,6 +123,7 @@ class Autoencoder:
     device: Any
     W_enc: Any
     b_dec: Any
+    image_shape: Shape | None = None
     kinds: ClassVar[dict[type, type[Kind]]]  # the framework's class for each kind of sparsity
     functions: ClassVar[dict[str, Callable[[Any], Any]]]  # f and g by name
     framework: ClassVar[str]  # the name of its folder
@@ -211,6 +214,14 @@ class Autoencoder:
         """Scale every dictionary row to Euclidean norm 1, in place."""
         name, axis = row_axis(self.config)
         self.set_parameter(name, self.unit_norm(getattr(self, name), axis))
+
+    def images(self, rows: ArrayLike) -> Array:
+        """Rows ``(n_rows, n_features)``, such as the dictionary, as ``(n_rows, *image_shape)``."""
+        array = as_array(rows, "rows")
+        check_width(array, self.config.n_features, "rows")
+        if self.image_shape is None:
+            raise ValueError("model must have been trained on images, got one trained on rows.")
+        return array.reshape(-1, *self.image_shape)
 
     def to_numpy(self) -> dict[str, Array]:
         """Copy of the parameters: dict of name to NumPy array, in the reference's order."""

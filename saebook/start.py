@@ -6,9 +6,9 @@ and see the same batches. Global random states are neither read nor changed.
 
 import numpy as np
 
-from saebook._types import Array, ArrayLike
-from saebook.checks import as_array
+from saebook._types import Array, Samples
 from saebook.config import SAEConfig
+from saebook.loaders import whole
 from saebook.parameters import normalize_decoder, own_start, parameter_shapes
 
 
@@ -38,7 +38,7 @@ def init_params(config: SAEConfig, seed: int = 0) -> dict[str, Array]:
 
 
 def init_from_samples(
-    config: SAEConfig, x: ArrayLike, seed: int = 0, norm: float = 0.5
+    config: SAEConfig, x: Samples, seed: int = 0, norm: float = 0.5
 ) -> dict[str, Array]:
     """Initial parameters whose latents begin as training samples, less the mean sample.
 
@@ -68,7 +68,7 @@ def init_from_samples(
     ValueError
         If the output is not linear, or `x` has the wrong shape or too few samples.
     """
-    x = as_array(x, "x")
+    x = whole(x, "x")[0]
     if config.output != "linear":
         raise ValueError(
             f"config must have output='linear' to begin at samples, got {config.output!r}."
@@ -86,7 +86,7 @@ def init_from_samples(
     return _tied_start(config, W_enc, mean)
 
 
-def init_tied(config: SAEConfig, x: ArrayLike, seed: int = 0) -> dict[str, Array]:
+def init_tied(config: SAEConfig, x: Samples, seed: int = 0) -> dict[str, Array]:
     """Initial parameters of Gao et al. (2024), appendix A: random directions, a transposed encoder.
 
     The dictionary's rows are random and of norm 1, the encoder is their transpose, ``b_dec`` is the
@@ -111,7 +111,7 @@ def init_tied(config: SAEConfig, x: ArrayLike, seed: int = 0) -> dict[str, Array
     ValueError
         If the output is not linear, or `x` has the wrong shape.
     """
-    x = as_array(x, "x")
+    x = whole(x, "x")[0]
     if config.output != "linear":
         raise ValueError(f"config must have output='linear' to begin so, got {config.output!r}.")
     if x.ndim != 2 or x.shape[1] != config.n_features or len(x) == 0:

@@ -78,6 +78,7 @@ def fit_many(
                 warn_of_silence(model.config, row["dead"])
             append_row(history, row)
             model.from_numpy(own)
+            model.image_shape = data.image_shape
     return histories
 
 

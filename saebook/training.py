@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from saebook._types import Array, ArrayLike, Corruption, Samples, StrPath
+from saebook._types import Array, ArrayLike, Corruption, Samples, Shape, StrPath
 from saebook.batches import Batches, check_validation_noise
 from saebook.checkpoint import Checkpoint, check_same, marks
 from saebook.checks import (
     check_batch_size,
+    check_different,
     check_finite,
     check_noisy,
-    check_samples,
-    check_validation,
 )
 from saebook.config import TrainConfig
 from saebook.doubts import warn_of, warn_of_silence
 from saebook.engine import Engine, agreed
+from saebook.loaders import checked, joined, pieces_of
 from saebook.metrics import dead_features, fvu, l0
 from saebook.model import Autoencoder, loss_terms
 
@@ -70,7 +70,7 @@ def fit(
     model: Any,
     x: Samples,
     train_config: TrainConfig = TrainConfig(),
-    x_val: ArrayLike | None = None,
+    x_val: Samples | None = None,
     corruption: Corruption | ArrayLike | None = None,
     checkpoint: Checkpoint | StrPath | None = None,
     progress: bool | None = None,
@@ -95,16 +95,21 @@ def fit(
         Training samples. An array is copied to a GPU once; a CPU uses it as it is. For data larger
         than memory give a `numpy.memmap` or `saebook.batches.Shards`, which are read batch by
         batch, or an iterable that gives the batches of an epoch, in its order, every time it is
-        gone through.
+        gone through: a list, a ``DataLoader`` of PyTorch, a ``tf.data.Dataset`` of batches. Of a
+        batch that is a list or tuple the first is taken, the samples; labels are left aside.
+        Samples of any shape, images ``(n_samples, 28, 28)`` or ``(n_samples, 3, 32, 32)``, become
+        rows in C order; the model keeps the shape as its ``image_shape``, and refuses others.
+        Unsigned 8-bit pixels become float32, divided by 255.
     train_config : TrainConfig
-    x_val : array (n_val_samples, n_features), optional
+    x_val : array (n_val_samples, n_features), or a loader of such arrays, optional
         Validation samples, looked at after every epoch, all at once.
     corruption : callable or array (n_samples, n_features), optional
         ``corruption(batch, rng)`` makes what the encoder sees of a batch, anew in every epoch; the
         target stays the clean batch (a denoising autoencoder, Vincent et al. 2008). Both arrays
         are NumPy's, and so is the generator `rng`, which depends on seed and epoch alone. See
-        `saebook.corruption`. Of `x_val` one corrupted copy is made, and kept. An array is one
-        corrupted copy of all samples, the same in every epoch.
+        `saebook.corruption`. A transform of torchvision or a preprocessing layer of Keras is one
+        too, called with samples in the shape of `x`. Of `x_val` one corrupted copy is made, and
+        kept. An array is one corrupted copy of all samples, the same in every epoch.
     checkpoint : str or path-like, optional
         File that is written after every epoch, whole or not at all. If it exists, training goes on
         from it, exactly as if it had never stopped; one that `after_epoch` has ended stays as it
@@ -142,10 +147,19 @@ def fit(
     run = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
 
     def begin() -> tuple[Batches, Array | None, Array | None]:
-        data = Batches(model.config, x, model.dtype, train_config, corruption, rank, world_size)
-        held_out = check_validation(model.config, x_val, model.dtype)
-        noisy = check_validation_noise(corruption, held_out, train_config.seed)
+        data = Batches(
+            model.config, x, model.dtype, train_config, corruption, rank, world_size,
+            model.image_shape,
+        )  # fmt: skip
+        held_out = shape = None
+        if x_val is not None:
+            parts = pieces_of(x_val, "x_val", data.image_shape)
+            held_out, shape = joined(checked(model.config, parts, model.dtype, data.image_shape))
+            check_different(held_out)
+        shape = data.image_shape or shape
+        noisy = check_validation_noise(corruption, held_out, train_config.seed, shape)
         run.begin(model, train_config, data, held_out)
+        model.image_shape = data.image_shape
         return data, held_out, noisy
 
     data, x_val, x_val_noisy = engine.in_all(begin)
@@ -164,6 +178,7 @@ def fit(
         data.look = lambda first: warn_of(model, first, train_config, data.n_steps)
     for epoch, means, fired in epochs(engine, data, train_config, run.epochs, n_steps, hide):
         row = row_of(means, fired)
+        model.image_shape = data.image_shape
         check_finite(row["loss"], model.to_numpy(), epoch)
         if rank == 0 and epoch == 0:
             warn_of_silence(model.config, row["dead"])
@@ -181,13 +196,13 @@ def fit(
     return run.history
 
 
-def evaluate(model: Any, x: ArrayLike, noisy: ArrayLike | None = None) -> dict[str, float]:
+def evaluate(model: Any, x: Samples, noisy: ArrayLike | None = None) -> dict[str, float]:
     """Loss terms, ``l0``, ``dead`` and ``fvu`` of a model on all samples ``x`` at once.
 
     Parameters
     ----------
     model : SparseAutoencoder
-    x : array (n_samples, n_features)
+    x : array (n_samples, n_features), or a loader of such arrays
     noisy : array (n_samples, n_features), optional
         What the encoder sees instead of ``x``.
 
@@ -200,7 +215,8 @@ def evaluate(model: Any, x: ArrayLike, noisy: ArrayLike | None = None) -> dict[s
     ValueError
         If an array does not suit the model, or all samples are equal.
     """
-    x = check_samples(model.config, x, "x", model.dtype)
+    parts = pieces_of(x, "x", model.image_shape)
+    x, _ = joined(checked(model.config, parts, model.dtype, model.image_shape))
     seen = x if noisy is None else check_noisy(noisy, x)
     with model.reading():
         a = model.preactivation(model.tensor(seen))
@@ -213,37 +229,46 @@ def evaluate(model: Any, x: ArrayLike, noisy: ArrayLike | None = None) -> dict[s
     return row
 
 
-def encode(model: Any, x: ArrayLike, batch_size: int = 8192) -> Array:
+def encode(model: Any, x: Samples, batch_size: int = 8192) -> Array:
     """Codes of samples, as a NumPy array ``(n_samples, n_latents)``.
 
     Parameters
     ----------
     model : SparseAutoencoder
-    x : array (n_samples, n_features)
+    x : array (n_samples, n_features), or a loader of such arrays
+        Images and 8-bit pixels as in `fit`. The codes of a loader's samples are in its order.
     batch_size : int >= 1
         Samples on the device at a time.
 
     Raises
     ------
     ValueError
-        If the array does not suit the model, or the batch size is not a positive integer.
+        If the array does not suit the model, a loader shuffles, so that no one could tell which
+        code is whose, or the batch size is not a positive integer.
     """
-    return _in_batches(model, x, batch_size, model.config.n_latents, model.encode)
+    return joined(_in_batches(model, x, batch_size, model.config.n_latents, model.encode))[0]
 
 
-def reconstruct(model: Any, x: ArrayLike, batch_size: int = 8192) -> Array:
-    """Reconstructions of samples, as a NumPy array ``(n_samples, n_features)``; see `encode`."""
-    return _in_batches(model, x, batch_size, model.config.n_features, model.rebuild)
+def reconstruct(model: Any, x: Samples, batch_size: int = 8192) -> Array:
+    """Reconstructions of samples, as a NumPy array in the shape of the samples; see `encode`.
+
+    Rows ``(n_samples, n_features)`` come back as rows, images as images.
+    """
+    width = model.config.n_features
+    rows, shape = joined(_in_batches(model, x, batch_size, width, model.rebuild))
+    return rows.reshape(-1, *(shape or (width,)))
 
 
 def _in_batches(
-    model: Autoencoder, x: ArrayLike, batch_size: int, width: int, function: Callable[[Any], Any]
-) -> Array:
+    model: Autoencoder, x: Samples, batch_size: int, width: int, function: Callable[[Any], Any]
+) -> Iterator[tuple[Array, Shape | None]]:
+    """What the function makes of each piece of the samples, and the shape of the images in it."""
     check_batch_size(batch_size)
-    x = check_samples(model.config, x, "x", model.dtype)
-    out = np.empty((len(x), width), model.dtype)
-    with model.reading():
-        for start in range(0, len(x), batch_size):
-            rows = slice(start, start + batch_size)
-            out[rows] = model.array(function(model.tensor(x[rows])))
-    return out
+    parts = pieces_of(x, "x", model.image_shape, ordered=True)
+    for rows, shape in checked(model.config, parts, model.dtype, model.image_shape):
+        out = np.empty((len(rows), width), model.dtype)
+        with model.reading():
+            for start in range(0, len(rows), batch_size):
+                some = slice(start, start + batch_size)
+                out[some] = model.array(function(model.tensor(rows[some])))
+        yield out, shape

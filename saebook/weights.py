@@ -6,6 +6,7 @@ and everything in it is checked before a model is made of it.
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -16,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from saebook._types import Array, Params, StrPath
+from saebook._types import Array, Params, Shape, StrPath
 from saebook.checks import check_model_dtype, check_params
 from saebook.config import SAEConfig
 from saebook.files import check_writable, replace_file
@@ -38,8 +39,9 @@ def save(model: Autoencoder, path: StrPath, image_shape: Sequence[int] | None = 
     path : str or path-like
         The file to write, by habit ``name.safetensors``. What was there before is replaced only by
         a whole new file.
-    image_shape : (int, int), optional
-        Height and width, where the samples are images: kept for `read_image_shape`.
+    image_shape : sequence of int, optional
+        Shape of a sample, where the samples are images, such as their height and width; by default
+        the model's own ``image_shape``. Kept for `load` and `read_image_shape`.
 
     Raises
     ------
@@ -49,7 +51,7 @@ def save(model: Autoencoder, path: StrPath, image_shape: Sequence[int] | None = 
         If the file cannot be written, for example on a full disk. What was there stays.
     """
     check_model_dtype(model.dtype)
-    write(path, model.config, model.to_numpy(), image_shape=image_shape)
+    write(path, model.config, model.to_numpy(), image_shape=image_shape or model.image_shape)
 
 
 def load(path: StrPath, backend: str, device: str = "auto") -> Any:
@@ -78,10 +80,12 @@ def load(path: StrPath, backend: str, device: str = "auto") -> Any:
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend must be 'pytorch' or 'tensorflow', got {backend!r}.")
-    config, params = read(path)
+    with _opened(path) as (_, _, _, shape):
+        config, params = read(path)
     package = import_module(f"saebook.{backend}")
     dtype = str(params["W_enc"].dtype)
     model = package.SparseAutoencoder(config, dtype=dtype, device=device)
+    model.image_shape = shape
     return model.from_numpy(params)
 
 
@@ -111,8 +115,8 @@ def read(path: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
     return config, params
 
 
-def read_image_shape(path: StrPath) -> tuple[int, int] | None:
-    """Height and width of the images that the model in a file was trained on, None if not known.
+def read_image_shape(path: StrPath) -> Shape | None:
+    """Shape of the images that the model in a file was trained on, None if not known.
 
     Raises ValueError and OSError as `read` does.
     """
@@ -185,7 +189,7 @@ def read_all(path: StrPath) -> tuple[SAEConfig, dict[str, Array], dict[str, Arra
 
 
 @contextmanager
-def _opened(path: StrPath) -> Iterator[tuple[Any, SAEConfig, Any, tuple[int, int] | None]]:
+def _opened(path: StrPath) -> Iterator[tuple[Any, SAEConfig, Any, Shape | None]]:
     """The file, and what its header says: description, notes, shape of images."""
     with Path(path).open("rb"):
         pass  # a missing or forbidden file gets the system's own clear error
@@ -198,7 +202,7 @@ def _opened(path: StrPath) -> Iterator[tuple[Any, SAEConfig, Any, tuple[int, int
         ) from None
 
 
-def _header(path: StrPath, text: str | None) -> tuple[SAEConfig, Any, tuple[int, int] | None]:
+def _header(path: StrPath, text: str | None) -> tuple[SAEConfig, Any, Shape | None]:
     if text is None:
         raise ValueError(f"{path} must be a file of saebook, got one without its header.")
     try:
@@ -217,15 +221,15 @@ def _header(path: StrPath, text: str | None) -> tuple[SAEConfig, Any, tuple[int,
     return config, header["training"], shape
 
 
-def _checked_shape(config: SAEConfig, shape: Any) -> tuple[int, int]:
-    """Height and width, or ValueError."""
-    sound = isinstance(shape, list) and len(shape) == 2 and all(type(n) is int for n in shape)
-    if not sound or min(shape) < 1 or shape[0] * shape[1] != config.n_features:
+def _checked_shape(config: SAEConfig, shape: Any) -> Shape:
+    """The shape of an image, or ValueError."""
+    sound = isinstance(shape, list) and len(shape) >= 2 and all(type(n) is int for n in shape)
+    if not sound or min(shape) < 1 or math.prod(shape) != config.n_features:
         raise ValueError(
-            "image_shape must be two positive integers whose product is n_features, "
+            "image_shape must be two or more positive integers whose product is n_features, "
             f"{config.n_features}, got {shape!r}."
         )
-    return shape[0], shape[1]
+    return tuple(shape)
 
 
 def config_to_dict(config: SAEConfig) -> dict[str, Any]:

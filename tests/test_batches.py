@@ -113,7 +113,7 @@ def test_a_list_of_rows_is_an_array(framework, x):
         ),
         (lambda x: [x, x * np.nan], "batch 1 of x must be finite"),
         (lambda x: [x, x.astype(int)], "batch 1 of x must hold floating-point numbers"),
-        (lambda x: Loader(x, lambda batch: (batch, batch)), "batch 0 of x must be one array"),
+        (lambda x: Loader(x, lambda b: (b, 1 - b)), "batch 0 of x must hold samples once"),
     ],
 )
 def test_wrong_batches_are_refused(framework, x, given, message):
@@ -125,7 +125,7 @@ def test_wrong_batches_are_refused(framework, x, given, message):
     ("change", "message"),
     [
         (lambda x: x[:, :3], r"x must have shape \(n_samples, 12\)"),
-        (lambda x: (255 * x).astype(np.uint8), "divide 8-bit images by 255"),
+        (lambda x: (255 * x).astype(np.uint16), "divide 8-bit images by 255"),
         (lambda x: np.where(x > 0.9, np.inf, x), "x must be finite"),
     ],
 )

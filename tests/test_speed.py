@@ -13,6 +13,8 @@ TABLES = {
     "kl_4096": works.KL_4096,
     "document/pytorch": works.DOCUMENT_PYTORCH,
     "document/tensorflow": works.DOCUMENT_TENSORFLOW,
+    "loader/pytorch": works.LOADED,
+    "loader/tensorflow": works.LOADED,
     "topk": works.TOPK,
     "peers/topk": works.TOPK,
     "peers/plain": works.PLAIN,

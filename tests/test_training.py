@@ -197,13 +197,14 @@ def test_tensorflows_own_names_of_devices_are_understood(spelling):
 
 
 WRONG_SAMPLES = [
-    (np.zeros((4, 12), dtype=np.uint8), "floating-point numbers, got uint8; divide"),
+    (np.ones((4, 12), dtype=np.uint8), "8-bit pixels from 0 to 255, got uint8 of at most 1"),
+    (np.zeros((4, 12), dtype=np.int16), "floating-point numbers, got int16; divide"),
     (np.zeros((4, 12), dtype=bool), "floating-point numbers, got bool"),
     (np.zeros((4, 12), dtype=complex), "real numbers, got an array of complex128"),
     (np.array([["a"] * 12]), "real numbers"),
     (np.zeros((4, 11)), r"shape \(n_samples, 12\) to suit the model, got \(4, 11\)"),
     (np.zeros(12), r"shape \(n_samples, 12\) to suit the model, got \(12,\)"),
-    (np.zeros((2, 3, 4)), r"shape \(n_samples, 12\)"),
+    (np.zeros((2, 3, 5)), r"shape \(n_samples, 12\)"),
     (np.zeros((0, 12)), "at least one sample"),
     (np.full((4, 12), np.nan), r"finite, got NaN or infinity in 4 sample\(s\)"),
     (np.full((4, 12), np.inf), "finite, got NaN or infinity"),

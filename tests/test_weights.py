@@ -340,10 +340,12 @@ def test_a_file_may_know_the_shape_of_its_images(path):
     weights.write(path, CONFIGS[0], params(), image_shape=(2, 3))
     assert weights.read_image_shape(path) == (2, 3)
     np.testing.assert_array_equal(weights.read(path)[1]["W_enc"], params()["W_enc"])
-    for shape in (None, [6], [2, 4], [-2, -3], [2.0, 3], [True, 6], "23", [1, 2, 3], {}):
+    weights.write(path, CONFIGS[0], params(), image_shape=(1, 2, 3))
+    assert weights.read_image_shape(path) == (1, 2, 3)
+    for shape in (None, [6], [2, 4], [-2, -3], [2.0, 3], [True, 6], "23", [1, 2, 4], {}):
         write(path, image_shape=shape)
         for read in (weights.read, weights.read_image_shape):
-            with pytest.raises(ValueError, match="image_shape must be two positive integers") as e:
+            with pytest.raises(ValueError, match="image_shape must be two or more positive") as e:
                 read(path)
             assert str(path) in str(e.value)
     path.unlink()

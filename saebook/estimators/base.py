@@ -11,11 +11,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from saebook import reference
-from saebook._types import Array, ArrayLike, Corruption, Self
+from saebook._types import Array, Corruption, Samples, Self, Shape
 from saebook.checkpoint import Checkpoint
-from saebook.checks import as_array
+from saebook.checks import same_images
 from saebook.config import SAEConfig, TrainConfig
 from saebook.kinds import Sparsity, TopK
+from saebook.loaders import whole
 from saebook.metrics import reconstruction_error
 from saebook.parameters import dictionary
 from saebook.weights import BACKENDS
@@ -83,15 +84,24 @@ class SAE(CallbackSupportMixin, BaseEstimator):
     def _train_config(self, seed: int, epochs: int) -> TrainConfig:
         return TrainConfig(epochs, self.batch_size, self.learning_rate, seed=seed)
 
-    def _check(self, X: ArrayLike, reset: bool) -> Array:
-        """X as an array: samples to train on where `reset`, or such as were trained on."""
+    def _check(self, X: Samples, reset: bool) -> Array:
+        """X as rows: samples to train on where `reset`, or such as were trained on."""
+        return self._rows(X, reset)[0]
+
+    def _rows(self, X: Samples, reset: bool) -> tuple[Array, Shape | None]:
+        """The same, and the shape of a sample if that is an image; `reset` remembers it."""
         if not reset:
             check_is_fitted(self)
-        array = check_array(
-            as_array(X, "X"), dtype=(np.float64, np.float32), estimator=self, input_name="X"
-        )
-        validate_data(self, X, reset=reset, skip_check_array=True)  # names, number of features
-        return array
+        given, shape = whole(X, "X", ordered=not reset)
+        known = None if reset else getattr(self, "image_shape_", None)
+        if shape and known and not same_images(shape, known):
+            raise ValueError(f"X must hold images in shape {known}, as in fit, got {shape}.")
+        array = check_array(given, dtype=(np.float64, np.float32), estimator=self, input_name="X")
+        named = X if hasattr(X, "columns") else array
+        validate_data(self, named, reset=reset, skip_check_array=True)  # names, number of features
+        if reset:
+            self.image_shape_ = shape
+        return array, shape
 
     def _fit(
         self,
@@ -113,7 +123,7 @@ class SAE(CallbackSupportMixin, BaseEstimator):
         state = Checkpoint()
         package.fit(
             model,
-            X,
+            in_shape(X, self.image_shape_),
             self._train_config(seed, epochs or self.epochs),
             corruption=corruption,
             checkpoint=state,
@@ -130,7 +140,7 @@ class SAE(CallbackSupportMixin, BaseEstimator):
         self._seed, self._adam = seed, state.adam
 
     def _epoch_hook(
-        self, model: Any, X: ArrayLike, y: Any
+        self, model: Any, X: Samples, y: Any
     ) -> Callable[[int, dict[str, float]], bool] | None:
         """What tells scikit-learn's callbacks of each epoch, or None if there are none."""
         if not getattr(self, "_skl_callbacks", None):
@@ -163,13 +173,18 @@ class SAE(CallbackSupportMixin, BaseEstimator):
         return reference.decode(self.config_, self.params_, z)
 
 
+def in_shape(rows: Array, shape: Shape | None) -> Array:
+    """Rows as images, where there is a shape of images."""
+    return rows.reshape(-1, *shape) if shape else rows
+
+
 class Scores(SAE):
     """How well samples are rebuilt."""
 
     def _errors(self, X: Array) -> Array:
         return -reconstruction_error(X, self._reconstruct(X))
 
-    def score_samples(self, X: ArrayLike) -> Array:
+    def score_samples(self, X: Samples) -> Array:
         """Negative squared reconstruction error of each sample: larger is better rebuilt.
 
         Parameters

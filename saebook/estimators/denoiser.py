@@ -7,9 +7,9 @@ from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_array
 
 from saebook._types import Array, ArrayLike, Corruption, Self
-from saebook.checks import as_array
+from saebook.checks import as_array, as_rows
 from saebook.corruption import GaussianNoise
-from saebook.estimators.base import Transforms, with_callbacks
+from saebook.estimators.base import Transforms, in_shape, with_callbacks
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -58,6 +58,8 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
         What ``fit`` of the framework returned: a value for each epoch.
     n_iter_ : int
         Epochs trained.
+    image_shape_ : tuple of int or None
+        The shape of a sample, if `fit` was given images.
     n_features_in_ : int
     feature_names_in_ : ndarray of str, where the data had names
 
@@ -85,8 +87,9 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
 
         Parameters
         ----------
-        X : array-like (n_samples, n_features)
-            Clean samples; with ``corruption=None`` the noisy ones.
+        X : array-like (n_samples, n_features), or a loader of such arrays
+            Samples of any form that `saebook.training.fit` takes, images among them; a loader is
+            read to its end first. Clean samples; with ``corruption=None`` the noisy ones.
         y : array-like (n_samples, n_features), optional
             With ``corruption=None`` the clean samples; ignored otherwise.
 
@@ -98,7 +101,8 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
         if self.corruption is None:
             if y is None:
                 raise ValueError("y must hold the clean samples when corruption is None, got None.")
-            clean = check_array(as_array(y, "y"), dtype=X.dtype, input_name="y")
+            given = as_rows(as_array(y, "y"), "y")
+            clean = check_array(given, dtype=X.dtype, input_name="y")
             if clean.shape != X.shape:
                 raise ValueError(
                     f"y must hold a clean sample for each noisy one, {X.shape}, got {clean.shape}."
@@ -121,6 +125,7 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
 
         Returns
         -------
-        ndarray (n_samples, n_features)
+        ndarray (n_samples, n_features), or of images in their shape
         """
-        return self._reconstruct(self._check(X, reset=False))
+        rows, shape = self._rows(X, reset=False)
+        return in_shape(self._reconstruct(rows), shape)

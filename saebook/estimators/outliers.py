@@ -61,6 +61,8 @@ class SAEOutlierDetector(OutlierMixin, Scores):
         What ``fit`` of the framework returned: a value for each epoch.
     n_iter_ : int
         Epochs trained.
+    image_shape_ : tuple of int or None
+        The shape of a sample, if `fit` was given images.
     n_features_in_ : int
     feature_names_in_ : ndarray of str, where the data had names
     offset_ : float
@@ -89,7 +91,9 @@ class SAEOutlierDetector(OutlierMixin, Scores):
 
         Parameters
         ----------
-        X : array-like (n_samples, n_features)
+        X : array-like (n_samples, n_features), or a loader of such arrays
+            Samples of any form that `saebook.training.fit` takes, images among them; a loader is
+            read to its end first.
         y : ignored
 
         Returns

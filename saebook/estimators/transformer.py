@@ -11,7 +11,7 @@ from saebook import reference
 from saebook._types import Array, ArrayLike, Self
 from saebook.checkpoint import Checkpoint
 from saebook.checks import as_array
-from saebook.estimators.base import Scores, Transforms, with_callbacks
+from saebook.estimators.base import Scores, Transforms, in_shape, with_callbacks
 
 
 class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
@@ -54,6 +54,8 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
         What ``fit`` of the framework returned: a value for each epoch.
     n_iter_ : int
         Epochs trained.
+    image_shape_ : tuple of int or None
+        The shape of a sample, if `fit` was given images.
     n_features_in_ : int
     feature_names_in_ : ndarray of str, where the data had names
 
@@ -83,7 +85,9 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
 
         Parameters
         ----------
-        X : array-like (n_samples, n_features)
+        X : array-like (n_samples, n_features), or a loader of such arrays
+            Samples of any form that `saebook.training.fit` takes, images among them; a loader is
+            read to its end first.
         y : ignored
 
         Returns
@@ -148,7 +152,7 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
 
         Returns
         -------
-        ndarray (n_samples, n_features)
+        ndarray (n_samples, n_features), or images where `fit` was given images
         """
         check_is_fitted(self)
         z = check_array(as_array(X, "X"), dtype=(np.float64, np.float32), input_name="X")
@@ -156,7 +160,7 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
             raise ValueError(
                 f"X must have shape (n_samples, {self.config_.n_latents}), got {z.shape}."
             )
-        return reference.decode(self.config_, self.params_, z)
+        return in_shape(reference.decode(self.config_, self.params_, z), self.image_shape_)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Mean of `score_samples`, so that a search over parameters maximises it.

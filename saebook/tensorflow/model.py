@@ -139,12 +139,17 @@ class SparseAutoencoder(Autoencoder, keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """What Keras stores of a model, and copies it by; the device is chosen anew."""
-        return {"config": config_to_dict(self.config), "dtype": self.dtype}
+        shape = self.image_shape and list(self.image_shape)
+        settings = config_to_dict(self.config)
+        return {"config": settings, "dtype": self.dtype, "image_shape": shape}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "SparseAutoencoder":
         """The model that `get_config` described, with new weights."""
-        return cls(config_from_dict(config["config"]), dtype=config["dtype"])
+        model = cls(config_from_dict(config["config"]), dtype=config["dtype"])
+        shape = config.get("image_shape")  # not in a file of 0.4.0
+        model.image_shape = shape and tuple(shape)
+        return model
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Reconstruction ``x_hat`` of a tensor ``x``, both ``(n_samples, n_features)``."""

@@ -73,6 +73,10 @@ def make_environment(folder, repository):
     listed.write_text("\n".join(line for line in by_pip if "index-url" not in line), "utf8")
     pip(python, "install", "--upgrade", "-r", listed.name, cwd=repository)
     listed.unlink()
+    # There PyTorch and torchvision are both of the index for processors; see the script.
+    (site,) = (folder / "lib").glob("python*/site-packages")
+    shutil.copy(repository / "scripts" / "torchvision_operators.py", site)
+    (site / "torchvision_operators.pth").write_text("import torchvision_operators\n")
     return python
 
 
