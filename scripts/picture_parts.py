@@ -14,7 +14,10 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-READY = {"train": "box => box.interactive.step >= 1000"}  # what a part should have come to
+READY = {  # what a part should have come to
+    "train": "box => box.interactive.step >= 1000",
+    "toy": "box => box.interactive.step >= 3000",
+}
 
 
 def parts():
@@ -39,8 +42,9 @@ def main():
             box = tab.locator(f".part-{part}")
             box.scroll_into_view_if_needed()
             tab.locator(f".part-{part}.started").wait_for()
+            if part == "train":
+                box.get_by_role("button", name="Start", exact=True).click()
             if part in READY:
-                box.get_by_role("button", name="Start").click()
                 tab.wait_for_function(READY[part], arg=box.element_handle(), timeout=120_000)
             target = ROOT / "book" / "assets" / "interactive" / f"{part}.png"
             box.locator(".live").screenshot(path=target)

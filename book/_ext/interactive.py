@@ -13,14 +13,17 @@ then fetches its data. The build writes these as scripts, since a page opened fr
 those but not read JSON.
 """
 
+import base64
 import json
+import zlib
 from pathlib import Path
 
+import numpy as np
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.directives.patches import Figure
 
-from saebook import pages
+from saebook import mnist, pages
 
 FOLDER = "interactive"
 
@@ -34,7 +37,33 @@ def draw():
     }  # fmt: skip
 
 
-DATA = {"draw": draw}
+LEVELS, N_TRAIN, N_HELD = 8, 2000, 200  # grey levels and digits that a page can carry
+
+
+def train():
+    """Digits to train on and digits held back, in few grey levels."""
+    digits = mnist(dtype="uint8")
+    images = np.concatenate([digits.x_train[:N_TRAIN], digits.x_val[:N_HELD]])
+    levels = np.round(images / 255 * (LEVELS - 1)).astype("u1")
+    packed = base64.b64encode(zlib.compress(levels.tobytes(), 9)).decode()
+    return {"n_train": N_TRAIN, "levels": LEVELS, "digits": packed}
+
+
+def toy():
+    """The toy model as its chapter trains it, and how often 50 starts ended in each arrangement."""
+    stored = pages.results("superposition")
+    return {
+        "shares": stored["settings"]["toy_shares"],
+        "importance": [0.9**j for j in range(5)],
+        "steps": 3000,
+        "batch": 256,
+        "rates": [0.01, 0.0001],
+        "n_stored": stored["settings"]["toy_starts"],
+        "stored": [stored["toy"][n] for n in ("orthogonal", "antipodal pairs", "pentagon")],
+    }
+
+
+DATA = {"draw": draw, "train": train, "toy": toy}
 
 
 class Interactive(Figure):

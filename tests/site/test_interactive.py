@@ -3,17 +3,19 @@
 import base64
 import json
 import re
+import zlib
 
 import numpy as np
 import pytest
 
 from experiments import strokes
-from saebook import reference
+from saebook import KL, L1, SAEConfig, TopK, TrainConfig, mnist, parity, reference
+from saebook.parameters import normalize_decoder
 from tests.site.test_browser import DESKTOP, PHONE, faults_of, open_page, watch
 
 pytestmark = pytest.mark.browser
 
-PARTS = {"draw": "intro"}  # each part with its page
+PARTS = {"draw": "intro", "train": "training", "toy": "superposition"}  # each part with its page
 
 
 def data_of(site, part):
@@ -204,3 +206,292 @@ def test_the_sum_grows_stroke_by_stroke(tab, address_of):
         seen.add(int(box.evaluate("box => box.interactive.shown")))
         tab.wait_for_timeout(60)
     assert {1, 5, 9, strokes.K} <= seen
+
+
+# Train one live
+
+KINDS = {"KL": KL(0.05, 3.0), "L1": L1(0.5), "TopK": TopK(8)}
+N_STEPS = 50
+
+
+def live_config(kind):
+    ends = ("sigmoid", "sigmoid") if kind == "KL" else ("relu", "linear")
+    return SAEConfig(784, 64, *ends, sparsity=KINDS[kind], unit_norm=kind != "KL")
+
+
+# Numbers travel as text: millions of them as JSON would take minutes.
+PACK = """values => { let text = ""; new Uint8Array(Float64Array.from(values).buffer).forEach(
+    byte => { text += String.fromCharCode(byte); }); return btoa(text); }"""
+
+
+def live_params(box):
+    """The worker's parameters, in the shapes of the reference."""
+    found = box.evaluate(f"""async box => Object.fromEntries(Object.entries(
+        await box.interactive.params()).map(([name, values]) => [name, ({PACK})(values)]))""")
+    shapes = {"W_enc": (784, 64), "b_enc": (64,), "W_dec": (64, 784), "b_dec": (784,)}
+    return {name: strokes.unpack(found[name], "<f8", shape) for name, shape in shapes.items()}
+
+
+def live_batches(box, n_steps=N_STEPS):
+    """What the encoder sees and what it is to rebuild in each of the first steps."""
+    found = box.evaluate(f"""box => {{
+        const {{ pixels, settings, trainer }} = box.interactive;
+        const twin = trainer(pixels.subarray(0, 2000 * 784), 784, 64);
+        twin.reset(settings);
+        return [...Array({n_steps}).keys()].map(step => {{
+            const {{ seen, target }} = twin.batch(step);
+            return [seen, target].map({PACK});
+        }});
+    }}""")
+    for texts in found:
+        yield [strokes.unpack(text, "<f8", (64, 784)) for text in texts]
+
+
+def run_steps(box, n_steps=N_STEPS, button="50 steps"):
+    before = box.evaluate("box => box.interactive.step")
+    box.get_by_role("button", name=button).click()
+    box.page.wait_for_function(
+        f"box => box.interactive.step >= {before + n_steps} && !box.interactive.running",
+        arg=box.element_handle(),
+        timeout=120_000,
+    )
+
+
+def check_steps(box, config, rate, gradients):
+    """Train by the part and by the reference's Adam with these gradients; compare all weights."""
+    start = live_params(box)
+    optimizer = reference.training.Adam(start, TrainConfig(learning_rate=rate))
+    params = start
+    for seen, target in live_batches(box):
+        params = optimizer.step(params, gradients(params, seen, target))
+        if config.unit_norm:
+            params = normalize_decoder(config, params)
+    run_steps(box)
+    assert box.evaluate("box => box.interactive.step") == N_STEPS
+    for name, found in live_params(box).items():
+        assert parity.relative_difference(found, params[name]) < 1e-5, name
+        assert np.abs(found - start[name]).max() > 1e-3, name
+
+
+def test_it_trains_on_the_books_digits(tab, site):
+    data = data_of(site, "train")
+    box = start(tab, (site / "book" / "training.html").as_uri(), "train")
+    pixels = strokes.unpack(box.evaluate(f"box => ({PACK})(box.interactive.pixels)"), "<f8")
+    digits = mnist(dtype="uint8")
+    raw = np.frombuffer(zlib.decompress(base64.b64decode(data["digits"])), "u1").reshape(-1, 784)
+    np.testing.assert_allclose(np.reshape(pixels, (-1, 784)), raw / (data["levels"] - 1))
+    images = np.concatenate([digits.x_train[: data["n_train"]], digits.x_val[:200]])
+    assert np.abs(raw / (data["levels"] - 1) - images / 255).max() <= 0.5001 / (data["levels"] - 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fifty_steps_end_at_the_weights_of_the_reference(kind, tab, address_of):
+    tab.set_default_timeout(60_000)
+    box = start(tab, address_of("training"), "train")
+    box.get_by_label(kind, exact=True).check()
+    config = live_config(kind)
+    check_steps(
+        box,
+        config,
+        0.01 if kind == "KL" else 0.003,
+        lambda p, seen, x: reference.gradients(config, p, x, seen),
+    )
+    assert np.isfinite(box.evaluate("box => box.interactive.fvu"))
+
+
+def published_gradients(mistakes):
+    """Gradients of the loss with mistakes in it, by automatic differentiation."""
+    import torch
+
+    def gradients(params, seen, target):
+        p = {name: torch.tensor(value, requires_grad=True) for name, value in params.items()}
+        x, seen = torch.tensor(target), torch.tensor(seen)
+        z = torch.sigmoid(seen @ p["W_enc"] + p["b_enc"])
+        error = (torch.sigmoid(z @ p["W_dec"] + p["b_dec"]) - x) ** 2
+        error = error.mean() if "mean" in mistakes else error.sum(dim=1).mean()
+        rho, beta = KINDS["KL"].rho, KINDS["KL"].beta
+        if "sample" in mistakes:
+            z = z.clamp(1e-6, 1 - 1e-6)
+            kl = z * torch.log(z / rho) + (1 - z) * torch.log((1 - z) / (1 - rho))
+            price = kl.sum(dim=1).mean()
+        else:
+            r = z.mean(dim=0)
+            kl = rho * torch.log(rho / r) + (1 - rho) * torch.log((1 - rho) / (1 - r))
+            price = kl.sum()
+        (error + beta * price).backward()
+        return {name: value.grad.numpy() for name, value in p.items()}
+
+    return gradients
+
+
+MISTAKES = {
+    "sample": "KL for each image",
+    "mean": "Mean beside a sum",
+    "start": "N(0, 1) start",
+    "target": "Noisy target",
+}
+
+
+def make_mistakes(box, mistakes):
+    """Press their buttons, which start a training each, and go back to the start."""
+    for name in mistakes:
+        box.get_by_role("button", name=MISTAKES[name]).click()
+    box.get_by_role("button", name="Reset").click()
+    box.page.wait_for_function(
+        "box => box.interactive.step === 0 && !box.interactive.running", arg=box.element_handle()
+    )
+
+
+@pytest.mark.parametrize("mistakes", [*((name,) for name in MISTAKES), ("sample", "mean")])
+def test_each_mistake_is_the_one_that_it_is_called(mistakes, tab, site):
+    tab.set_default_timeout(60_000)
+    box = start(tab, (site / "book" / "training.html").as_uri(), "train")
+    make_mistakes(box, mistakes)
+    first = live_params(box)
+    assert ("start" in mistakes) == (0.9 < first["b_dec"].std() < 1.1)
+    seen, target = next(live_batches(box, 1))
+    assert (seen == target).all()
+    assert ("target" in mistakes) == (target.mean() > 0.2)  # noise lifts the black background
+    check_steps(box, live_config("KL"), 0.01, published_gradients(mistakes))
+
+
+def test_noise_is_removed_towards_the_clean_image(tab, site):
+    tab.set_default_timeout(60_000)
+    box = start(tab, (site / "book" / "training.html").as_uri(), "train")
+    box.get_by_label("noisy input").check()
+    seen, target = next(live_batches(box, 1))
+    assert seen.mean() > 0.2 > target.mean()
+    config = live_config("KL")
+    check_steps(box, config, 0.01, lambda p, seen, x: reference.gradients(config, p, x, seen))
+
+
+def test_each_mistake_shows_its_symptom(tab, site):
+    """After 200 steps, beside the same steps without it."""
+    tab.set_default_timeout(120_000)
+    tab.set_viewport_size({"width": 1280, "height": 1400})
+    box = start(tab, (site / "book" / "training.html").as_uri(), "train")
+
+    def after(n_steps=200):
+        for _ in range(n_steps // N_STEPS):
+            run_steps(box)
+        return box.evaluate("({interactive: {fvu, l0}}) => [fvu, l0]")
+
+    fvu, l0 = after()
+    for name in MISTAKES:
+        make_mistakes(box, [name])
+        assert box.locator(".symptom").inner_text()
+        if name == "target":
+            box.get_by_role("button", name=MISTAKES[name]).click()  # not made: noise is removed
+            box.get_by_role("button", name="Reset").click()
+            fvu, _ = after()
+            make_mistakes(box, [name])
+        wrong, active = after()
+        assert wrong > 1.15 * fvu, name
+        if name == "sample":
+            assert active < 0.3 * l0
+        if name == "mean":
+            assert wrong > 0.9
+        box.get_by_role("button", name=MISTAKES[name]).click()
+
+
+def test_it_is_run_by_keyboard_and_touch_and_does_not_block_the_page(browser, site):
+    context = browser.new_context(viewport=PHONE, has_touch=True)
+    tab = context.new_page()
+    box = start(tab, (site / "book" / "training.html").as_uri(), "train")
+    box.get_by_role("button", name="Start", exact=True).tap()
+    longest = tab.evaluate("""() => new Promise(done => {
+        let last = performance.now(), longest = 0;
+        const end = last + 3000;
+        const tick = () => {
+            const now = performance.now();
+            longest = Math.max(longest, now - last);
+            last = now;
+            now < end ? setTimeout(tick) : done(longest);
+        };
+        tick();
+    })""")
+    assert longest < 1500  # milliseconds; a run on the page's own thread would hold it to its end
+    assert box.evaluate("box => box.interactive.step") > 20
+    box.get_by_role("button", name="Pause", exact=True).focus()
+    tab.keyboard.press("Enter")
+    tab.wait_for_timeout(500)
+    stopped = box.evaluate("box => box.interactive.step")
+    tab.wait_for_timeout(500)
+    assert box.evaluate("box => box.interactive.step") == stopped
+    box.get_by_label("KL", exact=True).focus()
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("ArrowRight")
+    assert box.evaluate("box => box.interactive.settings.kind") == "TopK"
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("ArrowRight")
+    assert box.evaluate("box => box.interactive.settings.k") == 9
+    run_steps(box)
+    code_size = box.locator(".view").last.inner_text()
+    assert "9.0 latents per image" in code_size
+    context.close()
+
+
+# The toy model of superposition
+
+
+def finished(box):
+    box.page.wait_for_function(
+        "box => box.interactive.step >= 3000", arg=box.element_handle(), timeout=120_000
+    )
+
+
+def test_the_toy_model_is_trained_as_its_formula_says(tab, address_of, site):
+    """Fifty steps against gradients by automatic differentiation and the reference's Adam."""
+    import torch
+
+    box = start(tab, address_of("superposition"), "toy")
+    finished(box)
+    found = box.evaluate(f"""box => {{
+        const part = box.interactive;
+        const copy = () => part.models.map(({{ W, b }}) => [[...W], [...b]]);
+        part.reset();
+        const first = copy(), samples = [];
+        for (let s = 0; s < {N_STEPS}; s++) samples.push([...part.sample()]);
+        part.reset();
+        for (let s = 0; s < {N_STEPS}; s++) part.train();
+        return {{ first, samples, last: copy() }};
+    }}""")
+    data = data_of(site, "toy")
+    weight = torch.tensor(data["importance"], dtype=torch.float64)
+    for (W, b), (W_end, b_end) in zip(found["first"], found["last"], strict=True):
+        params = {"W": np.reshape(W, (5, 2)), "b": np.array(b, float)}
+        optimizer = reference.training.Adam(params, TrainConfig())
+        for step, sample in enumerate(found["samples"]):
+            p = {name: torch.tensor(value, requires_grad=True) for name, value in params.items()}
+            x = torch.tensor(sample, dtype=torch.float64).reshape(-1, 5)
+            error = weight * (x - torch.relu(x @ p["W"] @ p["W"].T + p["b"])) ** 2
+            error.sum(dim=1).mean().backward()
+            high, low = data["rates"]
+            grads = {name: value.grad.numpy() for name, value in p.items()}
+            params = optimizer.step(params, grads, high + (low - high) * step / data["steps"])
+        np.testing.assert_allclose(np.reshape(W_end, (5, 2)), params["W"], atol=1e-5)
+        np.testing.assert_allclose(b_end, params["b"], atol=1e-5)
+        assert np.abs(np.reshape(W, (5, 2)) - params["W"]).max() > 0.05
+
+
+def test_rarer_features_share_the_dimensions(tab, site):
+    """From one end of the slider to the other, by keyboard; each start is named for what it is."""
+    box = start(tab, (site / "book" / "superposition.html").as_uri(), "toy")
+    slider = box.get_by_role("slider")
+    for key, p, ruling, fewest in (("Home", 1, "right angle", 2), ("End", 0.02, "pentagon", 4)):
+        slider.focus()
+        tab.keyboard.press(key)
+        finished(box)
+        tab.wait_for_timeout(200)
+        assert box.evaluate("box => box.interactive.p") == p
+        models = box.evaluate("box => box.interactive.models.map(({ W }) => [...W])")
+        held = []
+        for W in np.reshape(models, (6, 5, 2)):
+            squares, overlaps = (W**2).sum(axis=1), ((W @ W.T) ** 2).sum(axis=1)
+            held.append(sorted(squares**2 / np.maximum(overlaps, 1e-12)))
+        names = [item.inner_text().strip() for item in box.locator(".starts li").all()]
+        exact = {"right angle": [0, 0, 0, 1, 1], "pentagon": [0.4] * 5}[ruling]
+        matching = [np.abs(np.subtract(D, exact)).max() < 0.05 for D in held]
+        assert [name == ruling for name in names] == matching
+        assert names.count(ruling) >= fewest
