@@ -16,6 +16,7 @@ those but not read JSON.
 import base64
 import json
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,27 @@ def toy():
     }
 
 
-DATA = {"draw": draw, "train": train, "toy": toy}
+def frontier():
+    """Where each model of the sweep stands; its pictures are another file for each kind."""
+    stored = pages.results("frontier")
+    points = {
+        kind: [{"value": v, "l0": m["l0"], "fvu": m["fvu"]} for v, m in models.items()]
+        for kind, models in stored["models"].items()
+    }
+    return {"label": stored["settings"]["label"], "digit": stored["digit"], "points": points}
+
+
+def frontier_kind(kind):
+    """The pictures of a kind's models."""
+    shown = ("dictionary", "code", "strokes", "x_hat")
+    models = pages.results("frontier")["models"][kind].values()
+    return [{name: model[name] for name in shown} for model in models]
+
+
+DATA = {"draw": draw, "train": train, "toy": toy, "frontier": frontier} | {
+    f"frontier-{kind}": partial(frontier_kind, kind)
+    for kind in ("L1", "TopK", "BatchTopK", "JumpReLU", "Gated", "Matryoshka")
+}
 
 
 class Interactive(Figure):
@@ -99,7 +120,7 @@ def write_data(app, exception):
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in DATA.items():
         text = json.dumps(make(), separators=(",", ":"))
-        (folder / f"{name}-data.js").write_text(f"saebook.data.{name} = {text};\n", "utf8")
+        (folder / f"{name}-data.js").write_text(f'saebook.data["{name}"] = {text};\n', "utf8")
 
 
 def setup(app):

@@ -9,19 +9,24 @@ import numpy as np
 import pytest
 
 from experiments import strokes
-from saebook import KL, L1, SAEConfig, TopK, TrainConfig, mnist, parity, reference
+from saebook import KL, L1, SAEConfig, TopK, TrainConfig, mnist, pages, parity, reference
 from saebook.parameters import normalize_decoder
 from tests.site.test_browser import DESKTOP, PHONE, faults_of, open_page, watch
 
 pytestmark = pytest.mark.browser
 
-PARTS = {"draw": "intro", "train": "training", "toy": "superposition"}  # each part with its page
+PARTS = {
+    "draw": "intro",
+    "train": "training",
+    "toy": "superposition",
+    "frontier": "modern",
+}  # each part with its page
 
 
 def data_of(site, part):
     """What the build wrote for a part."""
     text = (site / "_static" / "interactive" / f"{part}-data.js").read_text("utf8")
-    return json.loads(text[text.index("{") : text.rindex("}") + 1])
+    return json.loads(text.partition(" = ")[2].rstrip().removesuffix(";"))
 
 
 def start(tab, url, part, **choice):
@@ -495,3 +500,46 @@ def test_rarer_features_share_the_dimensions(tab, site):
         matching = [np.abs(np.subtract(D, exact)).max() < 0.05 for D in held]
         assert [name == ruling for name in names] == matching
         assert names.count(ruling) >= fewest
+
+
+# Error against active latents
+
+
+def check_model(box, kind, value, site):
+    """What is shown of a model is what the experiment stored of it."""
+    stored = pages.results("frontier")["models"][kind][value]
+    box.page.wait_for_function(
+        "([box, kind, fvu]) => box.interactive.kind === kind && box.interactive.fvu === fvu",
+        arg=[box.element_handle(), kind, stored["fvu"]],
+    )
+    words = box.locator("[role=status]").inner_text()
+    assert words.startswith(f"{kind}, ")
+    assert f" = {value}: {stored['l0']:.1f} active latents" in words
+    assert words.endswith(f"{stored['fvu']:.3f}")
+    strengths = [float(item.inner_text()) for item in box.locator(".strokes li").all()]
+    assert len(strengths) == min(strokes_shown, len(stored["code"]))
+    np.testing.assert_allclose(
+        strengths, [v for _, v in stored["code"]][: len(strengths)], atol=0.0501
+    )
+    assert box.locator("circle.chosen").count() == 1
+
+
+strokes_shown = 16
+
+
+def test_a_point_opens_its_model_by_mouse_touch_and_keyboard(browser, address_of, site):
+    context = browser.new_context(viewport=PHONE, has_touch=True)
+    tab = context.new_page()
+    box = start(tab, address_of("modern"), "frontier")
+    check_model(box, "TopK", "16", site)
+    box.locator("circle[data-model='L1 1.0']").hover()
+    check_model(box, "L1", "1.0", site)
+    box.locator("circle[data-model='Matryoshka 8']").tap()
+    check_model(box, "Matryoshka", "8", site)
+    box.get_by_role("radio", name="Matryoshka").focus()
+    tab.keyboard.press("ArrowLeft")
+    check_model(box, "Gated", "0.5", site)
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("ArrowRight")
+    check_model(box, "Gated", "1.0", site)
+    context.close()

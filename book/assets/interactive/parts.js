@@ -23,6 +23,10 @@
   };
 
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const inflate = async (text) => {  // what zlib has packed
+    const stream = new Blob([bytes(text)]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  };
   const floats = (text) => Float64Array.from(new Float32Array(bytes(text).buffer));
 
   // Pictures of SIDE by SIDE pixels on a canvas. Ink is black, lighter the less there is of it; what is
@@ -75,7 +79,7 @@
   const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   window.saebook = {
-    parts: {}, data: {}, load, element, bytes, floats, canvas, paint, limits, slider, button, percent, still,
+    parts: {}, data: {}, load, element, bytes, inflate, floats, canvas, paint, limits, slider, button, percent, still,
   };
 
   const start = async (box) => {

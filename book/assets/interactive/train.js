@@ -1,6 +1,6 @@
 // Train one live: trainer.js in a worker on the digits of train-data.js; this file is what is seen of it.
 saebook.parts.train = async (live, data) => {
-  const { element, canvas, paint, limits, slider, button, bytes } = saebook;
+  const { element, canvas, paint, limits, slider, button, inflate } = saebook;
   await saebook.load("trainer.js");
   const D = 784, M = 64, SHOWN = 8, SIDE = 28;
 
@@ -48,9 +48,7 @@ saebook.parts.train = async (live, data) => {
   };
   const text = `"use strict"; const saebook = {}; saebook.trainer = ${saebook.trainer}; (${inWorker})();`;
   const worker = new Worker(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
-  const unpacked = new Blob([bytes(data.digits)]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const levels = new Uint8Array(await new Response(unpacked).arrayBuffer());
-  const pixels = Float64Array.from(levels, (v) => v / (data.levels - 1));
+  const pixels = Float64Array.from(await inflate(data.digits), (v) => v / (data.levels - 1));
 
   const settings = { kind: "KL", rho: 0.05, beta: 3, lambda: 0.5, k: 8, rate: 0.01, noise: false, mistakes: [] };
   const part = { settings, step: 0, running: false, pixels, trainer: saebook.trainer, history: [] };
