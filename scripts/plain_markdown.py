@@ -26,6 +26,7 @@ NUMBERED = {
     "exercise": "Exercise",
     "exercise-start": "Exercise",
     "figure": "Fig.",
+    "interactive": "Fig.",
     "table": "Table",
     "list-table": "Table",
 }
@@ -202,9 +203,11 @@ class Book:
             return f"**{title}**\n\n{self.blocks(body, page)}"
         if name == "math":
             return self.equation(body, directive.label)
-        if name in ("figure", "image"):
+        if name in ("figure", "image", "interactive"):
             number = f"{self.target(directive.label, page).text}. " if directive.label else ""
             caption = f"\n\n*{number}{' '.join(body.split())}*" if body else ""
+            if name == "interactive":  # of which a notebook has the picture
+                caption += f" [On the site it can be touched.]({self.site}/{page}.html)"
             return f"![{options['alt']}]({self.file_url(argument, page)}){caption}"
         if name in ("table", "list-table"):
             rows = pipe_table(body) if name == "list-table" else body

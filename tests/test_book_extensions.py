@@ -125,3 +125,77 @@ def test_pictures_become_webp_without_loss(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["figure.webp"]
     with Image.open(tmp_path / "figure.webp") as image:
         assert (np.asarray(image) == pixels).all()
+
+
+@pytest.mark.parametrize("builder", ["html", "singlehtml"])
+def test_an_interactive_part_is_a_figure_with_a_script_on_pages_alone(tmp_path, builder):
+    """Paper is printed from the single page, where the figure has to stay."""
+    Image.new("L", (4, 4)).save(tmp_path / "part.png")
+    part = "```{interactive} part.png\n:part: draw\n:alt: a part\nIt moves.\n```\n"
+    (tmp_path / "index.md").write_text(f"# With\n\n{part}\n```{{toctree}}\nother\n```\n")
+    (tmp_path / "other.md").write_text("# Without\n")
+    app = Sphinx(
+        tmp_path,
+        None,
+        tmp_path / "out",
+        tmp_path / "doctrees",
+        builder,
+        {"extensions": ["myst_parser", "interactive"], "html_theme": "basic"},
+        status=None,
+    )
+    app.build()
+    page = BeautifulSoup((tmp_path / "out" / "index.html").read_text("utf8"), "html.parser")
+    (box,) = page.select(".interactive.part-draw")
+    assert box.figure.img["alt"] == "a part"
+    assert box.figcaption.get_text(strip=True).startswith("It moves.")
+    scripts = [script["src"] for script in page.select("script[src*=interactive]")]
+    assert len(scripts) == (builder == "html")
+    data = tmp_path / "out" / "_static" / "interactive" / "draw-data.js"
+    assert data.exists() == (builder == "html")
+    if builder == "html":
+        assert "interactive" not in (tmp_path / "out" / "other.html").read_text("utf8")
+
+
+CHAPTER = """# Chapter
+
+Why is the *sky* blue? Nobody knew.
+
+## Summary
+
+- It scatters.
+- See [the other](index.md).
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [("one: result 2", None), ("one, result 2", "a line must be like 'theory: result 2")],
+)
+def test_a_card_says_what_its_chapter_says(tmp_path, line, complaint):
+    (tmp_path / "one.md").write_text(CHAPTER)
+    (tmp_path / "index.md").write_text(
+        f"# Book\n\n```{{chapter-cards}}\n{line}\n```\n\n```{{toctree}}\none\n```\n"
+    )
+    warnings = io.StringIO()
+    app = Sphinx(
+        tmp_path,
+        None,
+        tmp_path / "out",
+        tmp_path / "doctrees",
+        "html",
+        {"extensions": ["myst_parser", "chapter_cards"], "html_theme": "basic"},
+        status=None,
+        warning=warnings,
+    )
+    app.build()
+    page = BeautifulSoup((tmp_path / "out" / "index.html").read_text("utf8"), "html.parser")
+    if complaint:
+        assert complaint in warnings.getvalue()
+        return
+    (card,) = page.select(".chapter-card")
+    assert [p.get_text() for p in card.find_all("p")] == [
+        "Chapter",
+        "Why is the sky blue?",
+        "See the other.",
+    ]
+    assert [link["href"] for link in card.find_all("a")] == ["one.html"]

@@ -196,6 +196,11 @@ SITE = "https://owner.github.io/name/book"
             "![nothing](https://example.org/owner/name/raw/main/book/picture.svg)\n\n*A caption.*",
         ),
         (
+            "```{interactive} picture.svg\n:part: p\n:alt: nothing\nA caption.\n```",
+            "![nothing](https://example.org/owner/name/raw/main/book/picture.svg)\n\n*A caption.* "
+            f"[On the site it can be touched.]({SITE}/one.html)",
+        ),
+        (
             "```{list-table} T\n:header-rows: 1\n* - a\n  - b\n* - 1\n  - 2\n    3\n```",
             "**T**\n\n| a | b |\n| --- | --- |\n| 1 | 2 3 |",
         ),

@@ -106,6 +106,25 @@ def test_every_figure_offers_its_numbers_in_words(pages):
     assert not silent
 
 
+def test_the_front_page_has_a_card_for_each_chapter_that_says_what_the_chapter_says(site, pages):
+    book = site / "book"
+    cards = pages[book / "intro.html"].select(".chapter-card")
+    assert {f"{path.stem}.html" for path in (ROOT / "notebooks").glob("*.ipynb")} == {
+        card.select_one(".title a")["href"] for card in cards
+    }
+    for card in cards:
+        chapter = pages[book / card.select_one(".title a")["href"]].article
+        question = next(p for p in card.find_all("p") if not p.get("class")).get_text()
+        assert question.endswith("?")
+        assert " ".join(question.split()) in " ".join(chapter.get_text().split())
+        summary = chapter.find(id=re.compile("^summary"))
+        said = " ".join(card.select_one(".result").get_text().split())
+        assert said in " ".join(summary.get_text().split())
+        for picture in card.find_all("img"):
+            assert picture["alt"] in {img["alt"] for img in chapter.select(".cell_output img")}
+    assert sum(bool(card.img) for card in cards) >= 8
+
+
 @pytest.mark.parametrize("place", [".dropdown-launch-buttons a", ".launch-badges a"])
 def test_launch_buttons_and_badges_open_notebooks_that_exist(pages, place):
     chapters = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
