@@ -1,15 +1,22 @@
 """Noise taken out of samples."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_array
 
+from saebook import inference, reference
 from saebook._types import Array, ArrayLike, Corruption, Self
 from saebook.checks import as_array
+from saebook.config import SAEConfig
 from saebook.corruption import GaussianNoise
 from saebook.estimators.base import Transforms, with_callbacks
+from saebook.estimators.filters import Filter, Pairs, Residuals, learn_filter
+from saebook.estimators.start import from_samples
+from saebook.estimators.training import Data, hold_out
+from saebook.start import noise_generator
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -77,7 +84,11 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
     True
     """
 
+    tied: bool = False
     corruption: Corruption | str | None = "auto"
+
+    _kept: ClassVar[int] = 0
+    _steps: ClassVar[int] = 1000
 
     @with_callbacks
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
@@ -94,7 +105,42 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
         -------
         self
         """
-        X = self._check(X, reset=True)
+        given, X = (X, y), self._check(X, reset=True)
+        pairs = self._pairs(X, y)
+        clean = pairs.clean
+        config, seed, scaled = self._begin(clean, scale="common")
+        if config.output != "linear":
+            raise ValueError(
+                f"output must be 'linear', which a correction of a filter is, got {config.output!r}."
+            )
+        strength, epochs = 0.0, None
+        if (parts := hold_out(len(clean), seed)) is not None:
+            rest, held = (pairs.part(rows) for rows in parts)
+            left = Residuals(rest, scaled, learn_filter(rest, scaled, seed), seed, self.batch_size)
+            rows = np.arange(len(held.clean)).repeat(-(-1000 // len(held.clean)))
+            target, seen = left.of(held).batch(rows, noise_generator(seed))
+            held_out = (target, seen) if self._automatic else None
+            trained = self._train(config, seed, self._data(config, seed, left), held_out)
+            epochs = trained.epochs if self._automatic else None
+            rebuilt = inference.rebuilt(config, trained.model.to_numpy(), seen)
+            strength = worth(target, np.concatenate([x_hat for *_, x_hat in rebuilt]), rows)
+        linear = learn_filter(pairs, scaled, seed)
+        left = Residuals(pairs, scaled, linear, seed, self.batch_size)
+        ready = {
+            "scaling_": scaled,
+            "filter_": linear.matrix,
+            "filter_offset_": linear.offset,
+            "correction_": strength,
+            "_units": left.units,
+        }
+        hook = self._hook(ready, given, epochs)
+        self._keep(
+            self._train(config, seed, self._data(config, seed, left), None, epochs, hook), ready
+        )
+        return self
+
+    def _pairs(self, X: Array, y: ArrayLike | None) -> Pairs:
+        """Clean samples and their noise."""
         if self.corruption is None:
             if y is None:
                 raise ValueError("y must hold the clean samples when corruption is None, got None.")
@@ -103,14 +149,24 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
                 raise ValueError(
                     f"y must hold a clean sample for each noisy one, {X.shape}, got {clean.shape}."
                 )
-            return self._fit(clean, corruption=X, told=(X, clean))
+            return Pairs(clean, X)
         if isinstance(self.corruption, str) and self.corruption == "auto":
-            return self._fit(X, GaussianNoise(0.5 * float(X.std(dtype=np.float64)), clip=False))
+            return Pairs(X, GaussianNoise(0.5 * float(X.std(dtype=np.float64)), clip=False))
         if not callable(self.corruption):
             raise ValueError(
                 f"corruption must be 'auto', None or a function, got {self.corruption!r}."
             )
-        return self._fit(X, self.corruption)
+        return Pairs(X, self.corruption)
+
+    def _data(self, config: SAEConfig, seed: int, left: Residuals) -> Data:
+        """Residuals to train on; at the start nothing is added to the filter."""
+        start = from_samples(config, left.seen, seed)
+        if start is not None and not config.tied:
+            start |= {"W_dec": np.zeros_like(start["W_dec"]), "b_dec": np.zeros(config.n_features)}
+        elif config.tied:
+            start = None
+        clean = left.pairs.clean
+        return Data(left, len(clean), clean.dtype, start, left)
 
     def transform(self, X: ArrayLike) -> Array:
         """X without its noise.
@@ -123,4 +179,29 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
         -------
         ndarray (n_samples, n_features)
         """
-        return self._reconstruct(self._check(X, reset=False))
+        X = self._check(X, reset=False)
+        clean = np.empty_like(X)
+        linear, dtype = Filter(self.filter_, self.filter_offset_), self.filter_.dtype.type
+        for rows in inference.blocks(self.config_, len(X)):
+            x = linear(self.scaling_.apply(X[rows]))
+            if self.correction_ > 0:
+                seen = x / dtype(self._units[0])
+                z = inference.encode(self.config_, self.params_, seen)
+                added = reference.decode(self.config_, self.params_, z)
+                x = x + dtype(self.correction_ * self._units[1]) * added
+            clean[rows] = self.scaling_.undo(x)
+        return clean
+
+
+def worth(target: Array, correction: Array, rows: Array) -> float:
+    """How much of a correction to add, from 0 to 1, by the targets of samples kept aside.
+
+    0 unless the error of the samples falls by more than its standard error; `rows` says which of
+    the targets are of one sample.
+    """
+    strength = float((target * correction).sum() / max((correction**2).sum(), 1e-300))
+    strength = min(max(strength, 0.0), 1.0)
+    gain = (target**2 - (target - strength * correction) ** 2).sum(axis=1)
+    gain = np.bincount(rows, gain) / np.bincount(rows)
+    enough = len(gain) > 1 and gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain))
+    return strength if enough else 0.0

@@ -1,19 +1,26 @@
 """Outliers by their reconstruction error."""
 
 from dataclasses import dataclass
-from numbers import Real
-from typing import Any
+from hashlib import blake2b
+from numbers import Integral, Real
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import OutlierMixin
-from sklearn.utils import check_random_state
+from sklearn.neighbors import NearestNeighbors
 
-from saebook._types import Array, ArrayLike, Self
-from saebook.estimators.base import Scores, with_callbacks
+from saebook import inference
+from saebook._types import Array, ArrayLike, Params, Self
+from saebook.config import SAEConfig
+from saebook.estimators.base import SAE, with_callbacks
+from saebook.estimators.training import LARGE, array
+from saebook.metrics import reconstruction_error
+
+MOST = 10_000  # training samples among which neighbours are sought
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class SAEOutlierDetector(OutlierMixin, Scores):
+class SAEOutlierDetector(OutlierMixin, SAE):
     """Outliers by their reconstruction error.
 
     Parameters
@@ -81,7 +88,12 @@ class SAEOutlierDetector(OutlierMixin, Scores):
     """
 
     contamination: float = 0.1
-    validation_fraction: float | None = None
+    validation_fraction: float | str | None = "auto"
+    n_neighbors: int = 5
+
+    _width: ClassVar[int] = 64
+    _kept: ClassVar[int] = 8
+    _steps: ClassVar[int] = 300
 
     @with_callbacks
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
@@ -96,42 +108,119 @@ class SAEOutlierDetector(OutlierMixin, Scores):
         -------
         self
         """
-        X = self._check(X, reset=True)
+        given, X = X, self._check(X, reset=True)
+        self._check_settings(len(X))
+        config, seed, scaled = self._begin(X)
+        x = scaled.apply(X)
+        if self.validation_fraction is None:
+            rest, parts = np.arange(len(x)), []
+        elif self.validation_fraction == "auto" and len(x) < LARGE:
+            order = np.random.default_rng(seed).permutation(len(x))
+            rest, parts = order, np.array_split(order, min(5, len(x)))
+        else:
+            share = 0.2 if self.validation_fraction == "auto" else self.validation_fraction
+            order = np.random.default_rng(seed).permutation(len(x))
+            held, rest = np.split(order, [int(np.ceil(share * len(x)))])
+            parts = [held]
+        scores, epochs = self._held_out_scores(config, seed, x, parts)
+        near = self._neighbours(x[rest], seed)
+        ready = {"scaling_": scaled, "neighbors_": near, "offset_": 0.0, "_known": {}}
+        self._fit(config, seed, x[rest], ready, (given, None), epochs)
+        self._fold_constant_features(x[rest])
+        known = np.flatnonzero(np.isfinite(scores))
+        if len(known):
+            scores = scores[known] * scaled.unit
+            self._known = dict(zip(map(_mark, X[known]), scores.tolist(), strict=True))
+        else:
+            scores = self._scores(X)
+        self.offset_: float = float(np.quantile(scores, self.contamination))
+        return self
+
+    def _check_settings(self, n_samples: int) -> None:
         if not isinstance(self.contamination, Real) or not 0 < self.contamination <= 0.5:
             raise ValueError(
                 f"contamination must be above 0 and at most 0.5, got {self.contamination!r}."
             )
-        train = held_out = X
-        if self.validation_fraction is not None:
-            share = self.validation_fraction
-            if not isinstance(share, Real) or not 0 < share < 1:
-                raise ValueError(
-                    f"validation_fraction must be None or between 0 and 1, got {share!r}."
-                )
-            n_held_out = int(np.ceil(share * len(X)))
-            if n_held_out >= len(X):
-                raise ValueError(
-                    f"validation_fraction must leave samples to train on, got {share!r} "
-                    f"of {len(X)} sample(s)."
-                )
-            order = check_random_state(self.random_state).permutation(len(X))
-            held_out, train = X[order[:n_held_out]], X[order[n_held_out:]]
-        self._fit(train)
-        self._fold_constant_features(train)
-        self.offset_: float = float(np.quantile(self._errors(held_out), self.contamination))
-        return self
+        neighbours = self.n_neighbors
+        if not isinstance(neighbours, Integral) or neighbours < 0:
+            raise ValueError(f"n_neighbors must be an integer of at least 0, got {neighbours!r}.")
+        share: Any = self.validation_fraction
+        if share is None or (isinstance(share, str) and share == "auto"):
+            return
+        if not isinstance(share, Real) or not 0 < share < 1:
+            raise ValueError(
+                f"validation_fraction must be 'auto', None or between 0 and 1, got {share!r}."
+            )
+        if np.ceil(float(share) * n_samples) >= n_samples:
+            raise ValueError(
+                f"validation_fraction must leave samples to train on, got {share!r} "
+                f"of {n_samples} sample(s)."
+            )
 
-    def _fold_constant_features(self, X: Array) -> None:
+    def _held_out_scores(
+        self, config: SAEConfig, seed: int, x: Array, parts: list[Array]
+    ) -> tuple[Array, int | None]:
+        """Score of each scaled sample by a model that has not seen it, NaN where there is none.
+
+        The second value is the number of epochs after which training should stop, if that was to be
+        found.
+        """
+        scores, epochs = np.full(len(x), np.nan), []
+        for held in parts:
+            rest = np.setdiff1d(np.arange(len(x)), held)
+            if not len(rest):  # a single sample
+                continue
+            data, held_out = array(config, seed, x[rest]), (x[held], None)
+            trained = self._train(config, seed, data, held_out if self._automatic else None)
+            near = self._neighbours(x[rest], seed)
+            scores[held] = _scores(config, trained.model.to_numpy(), near, x[held])
+            epochs.append(trained.epochs)
+        return scores, int(np.median(epochs)) if epochs and self._automatic else None
+
+    def _neighbours(self, x: Array, seed: int) -> NearestNeighbors | None:
+        """What finds the nearest of the scaled training samples, of a part if there are many."""
+        if not self.n_neighbors:
+            return None
+        rows = np.random.default_rng(seed).permutation(len(x))[:MOST]
+        return NearestNeighbors(n_neighbors=min(self.n_neighbors, len(rows))).fit(x[rows])
+
+    def _fold_constant_features(self, x: Array) -> None:
         """Put what constant features add to the code into the bias.
 
-        A feature that is 0 in all of X leaves its encoder weights as they were drawn. New data in
+        A feature that is 0 in all of x leaves its encoder weights as they were drawn. New data in
         which it is not 0 would meet them, and a single pixel could change the whole code.
         """
-        constant = np.ptp(X, axis=0) == 0
+        constant = np.ptp(x, axis=0) == 0
         if not self.config_.tied and constant.any():
             W_enc = self.params_["W_enc"]
-            self.params_["b_enc"] = self.params_["b_enc"] + X[0, constant] @ W_enc[constant]
+            self.params_["b_enc"] = self.params_["b_enc"] + x[0, constant] @ W_enc[constant]
             W_enc[constant] = 0
+
+    def _scores(self, X: Array) -> Array:
+        scores = np.empty(len(X))
+        for rows in inference.blocks(self.config_, len(X)):
+            x = self.scaling_.apply(X[rows])
+            scores[rows] = _scores(self.config_, self.params_, self.neighbors_, x)
+        scores *= self.scaling_.unit
+        if self._known:
+            found = [self._known.get(_mark(row)) for row in X]
+            seen = [number for number, score in enumerate(found) if score is not None]
+            scores[seen] = [found[number] for number in seen]
+        return scores
+
+    def score_samples(self, X: ArrayLike) -> Array:
+        """Negative distance from what is normal: larger is more normal.
+
+        Parameters
+        ----------
+        X : array-like (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray (n_samples,)
+            In units of the data; where features were scaled one by one, in theirs.
+        """
+        return self._scores(self._check(X, reset=False))
 
     def decision_function(self, X: ArrayLike) -> Array:
         """`score_samples` less the threshold: negative for outliers.
@@ -158,3 +247,15 @@ class SAEOutlierDetector(OutlierMixin, Scores):
         ndarray of int (n_samples,)
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
+
+
+def _scores(config: SAEConfig, params: Params, near: NearestNeighbors | None, x: Array) -> Array:
+    """Negative sum of the two distances, of scaled samples."""
+    _, _, _, x_hat = zip(*inference.rebuilt(config, params, x), strict=True)
+    distances = np.sqrt(reconstruction_error(x, np.concatenate(x_hat)))
+    return -distances if near is None else -distances - near.kneighbors(x)[0].mean(axis=1)
+
+
+def _mark(row: Array) -> bytes:
+    """What tells a sample from others; -0 is 0."""
+    return blake2b((row + 0.0).tobytes(), digest_size=16).digest()

@@ -7,11 +7,12 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from saebook import reference
+from saebook import inference, reference
 from saebook._types import Array, ArrayLike, Self
 from saebook.checkpoint import Checkpoint
 from saebook.checks import as_array
 from saebook.estimators.base import Scores, Transforms, with_callbacks
+from saebook.estimators.training import Trained, array
 
 
 class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
@@ -91,7 +92,9 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
         self
         """
         X = self._check(X, reset=True)
-        return self._fit(X, told=(X, y))
+        config, seed, scaled = self._begin(X)
+        x = scaled.apply(X)
+        return self._fit(config, seed, x, {"scaling_": scaled}, (X, y))
 
     def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Go on training for one pass over X, weights and optimiser as the last call left them.
@@ -110,7 +113,11 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
         first = not hasattr(self, "params_")
         X = self._check(X, reset=first)
         if first:
-            return self._fit(X, epochs=1)
+            config, seed, scaled = self._begin(X)
+            data = array(config, seed, scaled.apply(X))
+            trained = self._train(config, seed, data, epochs=1, decay=False)
+            self._keep(trained, {"scaling_": scaled, "_seed": seed})
+            return self
         if (now := self._config(X.shape[1])) != self.config_:
             raise ValueError(
                 "parameters of the model must stay what they were when partial_fit began, "
@@ -122,8 +129,9 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
         model.from_numpy(self.params_)
         state = Checkpoint(None, self.n_iter_, self.history_, self._adam)
         train_config = self._train_config(self._seed, self.n_iter_ + 1)
-        package.fit(model, X.astype(dtype), train_config, checkpoint=state, progress=False)
-        self._keep(model, state, self._seed)
+        x = self.scaling_.apply(X).astype(dtype)
+        package.fit(model, x, train_config, checkpoint=state, progress=False)
+        self._keep(Trained(model, state, state.epochs))
         return self
 
     def transform(self, X: ArrayLike) -> Array:
@@ -137,7 +145,8 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
         -------
         ndarray (n_samples, n_latents)
         """
-        return reference.encode(self.config_, self.params_, self._check(X, reset=False))
+        X = self._check(X, reset=False)
+        return inference.encode(self.config_, self.params_, X, self.scaling_.apply)
 
     def inverse_transform(self, X: ArrayLike) -> Array:
         """Reconstructions from codes.
@@ -156,7 +165,7 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
             raise ValueError(
                 f"X must have shape (n_samples, {self.config_.n_latents}), got {z.shape}."
             )
-        return reference.decode(self.config_, self.params_, z)
+        return self.scaling_.undo(reference.decode(self.config_, self.params_, z))
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Mean of `score_samples`, so that a search over parameters maximises it.
