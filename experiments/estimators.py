@@ -172,9 +172,7 @@ def false_alarms(n_samples, n_features=20, seeds=range(20)):
 
 
 def judge(estimator):
-    return {
-        units: {name: measure(estimator, name, units) for name in JUDGING} for units in UNITS
-    }
+    return {units: {name: measure(estimator, name, units) for name in JUDGING} for units in UNITS}
 
 
 def run():

@@ -71,7 +71,7 @@ def largest(a: Array, k: int) -> Array:
     All that reach a bound at or below the k-th largest are candidates. Where these are more than
     `k`, the specification chooses among them, with its rules for equal entries and NaN.
     """
-    n_rows, width = a.shape
+    n_rows = len(a)
     candidates = ~(a < _bound(a, k))  # NaN is one
     counts = np.count_nonzero(candidates, axis=1)
     places = np.flatnonzero(candidates)

@@ -62,8 +62,10 @@ class SAE(CallbackSupportMixin, BaseEstimator):
     device: str = "auto"
     random_state: int | np.random.RandomState | None = None
 
-    # Of "auto": width, one latent in how many is kept (0: all), and steps of training.
+    # Of "auto": the width and what it is at most for each feature, one latent in how many is kept
+    # (0: all), and steps of training.
     _width: ClassVar[int] = 256
+    _per_feature: ClassVar[int] = 256
     _kept: ClassVar[int] = 4
     _steps: ClassVar[int] = 800
 
@@ -76,7 +78,7 @@ class SAE(CallbackSupportMixin, BaseEstimator):
             )
         n_latents: Any = self.n_latents
         if isinstance(n_latents, str) and n_latents == "auto":
-            n_latents = self._width
+            n_latents = int(np.clip(self._per_feature * n_features, 16, self._width))
         config = SAEConfig(
             n_features,
             n_latents,
@@ -118,8 +120,9 @@ class SAE(CallbackSupportMixin, BaseEstimator):
         return isinstance(self.epochs, str) and self.epochs == "auto"
 
     def _train_config(self, seed: int, epochs: Any, n_decay: int = 0) -> TrainConfig:
-        settings = {"seed": seed, "decay_steps": n_decay}
-        return TrainConfig(epochs, self.batch_size, self.learning_rate, **settings)
+        return TrainConfig(
+            epochs, self.batch_size, self.learning_rate, seed=seed, decay_steps=n_decay
+        )
 
     def _check(self, X: ArrayLike, reset: bool) -> Array:
         """X as an array: samples to train on where `reset`, or such as were trained on."""

@@ -1,4 +1,4 @@
-"""Noise taken out of samples."""
+"""Noise taken out of samples, by a linear filter and an autoencoder that corrects it."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +13,7 @@ from saebook.checks import as_array
 from saebook.config import SAEConfig
 from saebook.corruption import GaussianNoise
 from saebook.estimators.base import Transforms, with_callbacks
-from saebook.estimators.filters import Filter, Pairs, Residuals, learn_filter
+from saebook.estimators.filters import Filter, Pairs, Residuals, learn_filter, within
 from saebook.estimators.start import from_samples
 from saebook.estimators.training import Data, hold_out
 from saebook.start import noise_generator
@@ -21,25 +21,36 @@ from saebook.start import noise_generator
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class SAEDenoiser(OneToOneFeatureMixin, Transforms):
-    """Noise taken out of samples.
+    """Noise taken out of samples, by a linear filter and an autoencoder that corrects it.
+
+    The filter is the linear one of least mean squared error (Wiener 1949). The autoencoder learns
+    what it leaves over. How much of that is added is decided on a fifth of the samples, kept aside:
+    as much as lowers their error most, and nothing unless the error falls by more than its standard
+    error. So the estimator is about as good as the filter where it cannot be better.
 
     Parameters
     ----------
-    n_latents : int, default=64
-        Width of the code.
+    n_latents : int or "auto", default="auto"
+        Width of the code; "auto" is 256.
     sparsity : {"auto"}, a kind such as KL, L1 or BatchTopK, or None, default="auto"
-        Kind of sparsity. "auto" keeps one latent in eight of each sample: ``TopK(n_latents / 8)``,
-        rounded up. None is a plain autoencoder.
+        Kind of sparsity. "auto" keeps all that the ReLU leaves. None is a plain autoencoder.
     activation : {"relu", "linear", "sigmoid"}, default="relu"
-    output : {"linear", "sigmoid"}, default="linear"
-    reconstruction : {"squared_error", "bce"}, default="squared_error"
-    tied : bool, default=True
+    output : {"linear"}, default="linear"
+    reconstruction : {"squared_error"}, default="squared_error"
+    tied : bool, default=False
     unit_norm : bool, default=False
     weight_decay : float, default=0.0
         These describe the model, as in `saebook.config.SAEConfig`.
-    epochs : int, default=50
+    scale : {"auto", "common", "features"} or None, default="auto"
+        What samples are divided by, less their mean, before the model sees them: "common", one
+        standard deviation for all; "features", each feature's own. "auto" is "common", since noise has one size. None
+        leaves samples as they are.
+    epochs : int or "auto", default="auto"
+        Passes over the samples. "auto" is as many as make 1000 steps, and at least 10, with the
+        learning rate constant, but no more than were best for a fifth of the samples that a first
+        training did not see.
     batch_size : int, default=128
-    learning_rate : float, default=3e-3
+    learning_rate : float, default=2e-3
         These describe the training, as in `saebook.config.TrainConfig`.
     backend : {"pytorch", "tensorflow"}, default="pytorch"
         The framework that trains.
@@ -59,14 +70,21 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
         ``W_enc (n_features, n_latents)``, ``b_enc (n_latents,)``, ``b_dec (n_features,)`` and,
         unless tied, ``W_dec (n_latents, n_features)``; float32 for float32 data, else float64.
     components_ : ndarray (n_latents, n_features)
-        The dictionary: what each latent adds to the reconstruction.
+        The dictionary: what each latent corrects, in units of the data.
     config_ : SAEConfig
+    scaling_ : object
+        ``mean (n_features,)`` and ``scale (n_features,)``, by which samples are scaled.
     history_ : dict of str to list of float
         What ``fit`` of the framework returned: a value for each epoch.
     n_iter_ : int
         Epochs trained.
     n_features_in_ : int
     feature_names_in_ : ndarray of str, where the data had names
+    filter_ : ndarray (n_features, n_features)
+    filter_offset_ : ndarray (n_features,)
+        The linear filter, in units of the model: ``x @ filter_ + filter_offset_``.
+    correction_ : float in [0, 1]
+        How much of the correction is added; 0 where it did not help and the filter works alone.
 
     See Also
     --------
@@ -78,7 +96,7 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
     >>> from saebook.estimators import SAEDenoiser
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(1000, 2)) @ rng.normal(size=(2, 20))
-    >>> denoiser = SAEDenoiser(n_latents=32, epochs=20, random_state=0).fit(X)
+    >>> denoiser = SAEDenoiser(epochs=20, random_state=0).fit(X)
     >>> noisy = X + rng.normal(size=X.shape)
     >>> bool(np.mean((denoiser.transform(noisy) - X) ** 2) < 0.5 * np.mean((noisy - X) ** 2))
     True
@@ -119,6 +137,7 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
             left = Residuals(rest, scaled, learn_filter(rest, scaled, seed), seed, self.batch_size)
             rows = np.arange(len(held.clean)).repeat(-(-1000 // len(held.clean)))
             target, seen = left.of(held).batch(rows, noise_generator(seed))
+            seen = within(seen, left.farthest)
             held_out = (target, seen) if self._automatic else None
             trained = self._train(config, seed, self._data(config, seed, left), held_out)
             epochs = trained.epochs if self._automatic else None
@@ -131,7 +150,7 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
             "filter_": linear.matrix,
             "filter_offset_": linear.offset,
             "correction_": strength,
-            "_units": left.units,
+            "_units": (*left.units, left.farthest),
         }
         hook = self._hook(ready, given, epochs)
         self._keep(
@@ -182,13 +201,14 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
         X = self._check(X, reset=False)
         clean = np.empty_like(X)
         linear, dtype = Filter(self.filter_, self.filter_offset_), self.filter_.dtype.type
+        seen_unit, unit, farthest = self._units
         for rows in inference.blocks(self.config_, len(X)):
             x = linear(self.scaling_.apply(X[rows]))
             if self.correction_ > 0:
-                seen = x / dtype(self._units[0])
+                seen = within(x / dtype(seen_unit), farthest)
                 z = inference.encode(self.config_, self.params_, seen)
                 added = reference.decode(self.config_, self.params_, z)
-                x = x + dtype(self.correction_ * self._units[1]) * added
+                x = x + dtype(self.correction_ * unit) * added
             clean[rows] = self.scaling_.undo(x)
         return clean
 

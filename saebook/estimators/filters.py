@@ -94,6 +94,8 @@ class Residuals:
     units : (float, float)
         Roots of the mean squares of what the encoder sees and of what is to be rebuilt; both are
         divided by theirs.
+    farthest : float
+        The largest norm of what the encoder sees, in its unit.
     """
 
     def __init__(
@@ -101,11 +103,13 @@ class Residuals:
     ) -> None:
         self.pairs, self.scaled, self.linear = pairs, scaled, linear
         self.seed, self.batch_size, self.number = seed, batch_size, 0
-        self.units = (1.0, 1.0)
+        self.units: tuple[float, float] = (1.0, 1.0)
         rows = np.resize(epoch_order(len(pairs.clean), seed, 0), 1000)
         target, self.seen = self.batch(rows, noise_generator(seed))
-        self.units = tuple(float(np.sqrt((a**2).mean())) or 1.0 for a in (self.seen, target))
+        seen_unit, unit = (float(np.sqrt((a**2).mean())) or 1.0 for a in (self.seen, target))
+        self.units = seen_unit, unit
         self.seen = self.seen / self.seen.dtype.type(self.units[0])
+        self.farthest = float(np.linalg.norm(self.seen, axis=1).max())
 
     def batch(self, rows: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         """What is to be rebuilt, and what the encoder sees, both ``(n_rows, n_features)``."""
@@ -131,3 +135,9 @@ class Residuals:
 
     def __call__(self, batch: Array, rng: np.random.Generator) -> Array:
         return self.seen
+
+
+def within(seen: Array, farthest: float) -> Array:
+    """Samples drawn in to a norm: far from what it has seen an autoencoder guesses wildly."""
+    norm = np.linalg.norm(seen, axis=1, keepdims=True)
+    return np.asarray(seen * np.minimum(1, farthest / np.maximum(norm, 1e-30)).astype(seen.dtype))

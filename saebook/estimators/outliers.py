@@ -1,4 +1,4 @@
-"""Outliers by their reconstruction error."""
+"""Outliers by their distance from what an autoencoder rebuilds and from training samples."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -21,14 +21,20 @@ MOST = 10_000  # training samples among which neighbours are sought
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class SAEOutlierDetector(OutlierMixin, SAE):
-    """Outliers by their reconstruction error.
+    """Outliers by two distances: from their reconstruction, and from the nearest training samples.
+
+    The score is the negative sum of both: the root of the squared reconstruction error, and the
+    mean distance from the five nearest training samples. The first sees what breaks the rules that
+    all samples follow, the second what follows them to where no sample was. A sample of the
+    training data gets the score that it had when it was held out, so that `contamination` of them,
+    and about as many of new clean samples, are outliers.
 
     Parameters
     ----------
-    n_latents : int, default=64
-        Width of the code.
+    n_latents : int or "auto", default="auto"
+        Width of the code; "auto" is 64.
     sparsity : {"auto"}, a kind such as KL, L1 or BatchTopK, or None, default="auto"
-        Kind of sparsity. "auto" keeps one latent in eight of each sample: ``TopK(n_latents / 8)``,
+        Kind of sparsity. "auto" keeps one latent in eight of each sample, ``TopK(n_latents / 8)``,
         rounded up. None is a plain autoencoder.
     activation : {"relu", "linear", "sigmoid"}, default="relu"
     output : {"linear", "sigmoid"}, default="linear"
@@ -37,9 +43,18 @@ class SAEOutlierDetector(OutlierMixin, SAE):
     unit_norm : bool, default=False
     weight_decay : float, default=0.0
         These describe the model, as in `saebook.config.SAEConfig`.
-    epochs : int, default=50
+    scale : {"auto", "common", "features"} or None, default="auto"
+        What samples are divided by, less their mean, before the model sees them: "common", one
+        standard deviation for all; "features", each feature's own. "auto" is "features" if one feature's
+        range is more than ten times the median's, as where units differ, else "common". None
+        leaves samples as they are, and so does "auto" if the output is a sigmoid.
+    epochs : int or "auto", default="auto"
+        Passes over the samples. "auto" is as many as make 300 steps, and at least 10, with the
+        learning rate
+        falling over the second half, but no more than were best for a fifth of the samples that a first
+        training did not see.
     batch_size : int, default=128
-    learning_rate : float, default=3e-3
+    learning_rate : float, default=2e-3
         These describe the training, as in `saebook.config.TrainConfig`.
     backend : {"pytorch", "tensorflow"}, default="pytorch"
         The framework that trains.
@@ -49,12 +64,16 @@ class SAEOutlierDetector(OutlierMixin, SAE):
         Seed of the samples held out, the initial weights and the order of the samples. None draws
         another every time.
     contamination : float in (0, 0.5], default=0.1
-        Share of the samples, or of the held-out samples, that is to score as outliers. On clean
-        data this is the wanted rate of false alarms.
-    validation_fraction : float in (0, 1) or None, default=None
-        Share of the samples that sets the threshold and is kept out of training. A model rebuilds
-        what it was trained on better than what is new, so a threshold from the training samples
-        (None) gives more false alarms on new data than `contamination` says.
+        Share of the samples that is to score as outliers. On clean data this is the wanted rate of
+        false alarms.
+    validation_fraction : {"auto"}, float in (0, 1) or None, default="auto"
+        What sets the threshold. A model knows what it was trained on better than what is new, so
+        scores of training samples (None) give more false alarms on new data than `contamination`
+        says. "auto" gives each sample the score of a model that was trained on four fifths of the
+        others; from 5,000 samples on, as with a number, that share is kept out of training and
+        neighbours and sets the threshold, a fifth of them.
+    n_neighbors : int >= 0, default=5
+        Training samples to which the distance is measured; 0 leaves the reconstruction alone.
 
     Attributes
     ----------
@@ -62,14 +81,18 @@ class SAEOutlierDetector(OutlierMixin, SAE):
         ``W_enc (n_features, n_latents)``, ``b_enc (n_latents,)``, ``b_dec (n_features,)`` and,
         unless tied, ``W_dec (n_latents, n_features)``; float32 for float32 data, else float64.
     components_ : ndarray (n_latents, n_features)
-        The dictionary: what each latent adds to the reconstruction.
+        The dictionary: what each latent adds to the reconstruction, in units of the data.
     config_ : SAEConfig
+    scaling_ : object
+        ``mean (n_features,)`` and ``scale (n_features,)``, by which samples are scaled.
     history_ : dict of str to list of float
         What ``fit`` of the framework returned: a value for each epoch.
     n_iter_ : int
         Epochs trained.
     n_features_in_ : int
     feature_names_in_ : ndarray of str, where the data had names
+    neighbors_ : sklearn.neighbors.NearestNeighbors or None
+        The scaled training samples, at most 10,000 of them.
     offset_ : float
         The threshold on `score_samples`: what scores below is an outlier.
 
@@ -82,7 +105,7 @@ class SAEOutlierDetector(OutlierMixin, SAE):
     >>> import numpy as np
     >>> from saebook.estimators import SAEOutlierDetector
     >>> X = np.random.default_rng(0).normal(size=(500, 2)) @ np.ones((2, 10))
-    >>> detector = SAEOutlierDetector(n_latents=16, epochs=20, random_state=0).fit(X)
+    >>> detector = SAEOutlierDetector(random_state=0).fit(X)
     >>> detector.predict(np.vstack([np.ones((1, 10)), 10 * (-1.0) ** np.arange(10)]))
     array([ 1, -1])
     """
@@ -124,7 +147,12 @@ class SAEOutlierDetector(OutlierMixin, SAE):
             parts = [held]
         scores, epochs = self._held_out_scores(config, seed, x, parts)
         near = self._neighbours(x[rest], seed)
-        ready = {"scaling_": scaled, "neighbors_": near, "offset_": 0.0, "_known": {}}
+        ready: dict[str, Any] = {
+            "scaling_": scaled,
+            "neighbors_": near,
+            "offset_": 0.0,
+            "_known": {},
+        }
         self._fit(config, seed, x[rest], ready, (given, None), epochs)
         self._fold_constant_features(x[rest])
         known = np.flatnonzero(np.isfinite(scores))

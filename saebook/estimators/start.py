@@ -38,7 +38,9 @@ def from_samples(config: SAEConfig, x: Array, seed: int) -> dict[str, Array] | N
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     W = (rows / np.where(length > 0, length, 1)).T
     k = getattr(config.sparsity, "k", None)
-    as_trained = SAEConfig(*W.shape, config.activation, sparsity=None if k is None else TopK(k))
+    as_trained = SAEConfig(
+        W.shape[0], W.shape[1], config.activation, sparsity=None if k is None else TopK(k)
+    )
     params = {"W_enc": W, "b_enc": np.zeros(config.n_latents), "b_dec": np.zeros(len(W))}
     rebuilt = encode(as_trained, params, some) @ W.T
     norm = 1.0 if config.unit_norm else np.sqrt(max((some * rebuilt).sum(), 0) / (rebuilt**2).sum())

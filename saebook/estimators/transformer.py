@@ -20,10 +20,10 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
 
     Parameters
     ----------
-    n_latents : int, default=64
-        Width of the code.
+    n_latents : int or "auto", default="auto"
+        Width of the code; "auto" is 256.
     sparsity : {"auto"}, a kind such as KL, L1 or BatchTopK, or None, default="auto"
-        Kind of sparsity. "auto" keeps one latent in eight of each sample: ``TopK(n_latents / 8)``,
+        Kind of sparsity. "auto" keeps one latent in four of each sample, ``TopK(n_latents / 4)``,
         rounded up. None is a plain autoencoder.
     activation : {"relu", "linear", "sigmoid"}, default="relu"
     output : {"linear", "sigmoid"}, default="linear"
@@ -32,9 +32,18 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
     unit_norm : bool, default=False
     weight_decay : float, default=0.0
         These describe the model, as in `saebook.config.SAEConfig`.
-    epochs : int, default=50
+    scale : {"auto", "common", "features"} or None, default="auto"
+        What samples are divided by, less their mean, before the model sees them: "common", one
+        standard deviation for all; "features", each feature's own. "auto" is "features" if one feature's
+        range is more than ten times the median's, as where units differ, else "common". None
+        leaves samples as they are, and so does "auto" if the output is a sigmoid.
+    epochs : int or "auto", default="auto"
+        Passes over the samples. "auto" is as many as make 800 steps, and at least 10, with the
+        learning rate
+        falling over the second half, but no more than were best for a fifth of the samples that a first
+        training did not see.
     batch_size : int, default=128
-    learning_rate : float, default=3e-3
+    learning_rate : float, default=2e-3
         These describe the training, as in `saebook.config.TrainConfig`.
     backend : {"pytorch", "tensorflow"}, default="pytorch"
         The framework that trains.
@@ -49,8 +58,10 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
         ``W_enc (n_features, n_latents)``, ``b_enc (n_latents,)``, ``b_dec (n_features,)`` and,
         unless tied, ``W_dec (n_latents, n_features)``; float32 for float32 data, else float64.
     components_ : ndarray (n_latents, n_features)
-        The dictionary: what each latent adds to the reconstruction.
+        The dictionary: what each latent adds to the reconstruction, in units of the data.
     config_ : SAEConfig
+    scaling_ : object
+        ``mean (n_features,)`` and ``scale (n_features,)``, by which samples are scaled.
     history_ : dict of str to list of float
         What ``fit`` of the framework returned: a value for each epoch.
     n_iter_ : int
@@ -64,8 +75,7 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
 
     Notes
     -----
-    The data are taken as they are: put a scaler before it in a pipeline where features have
-    different units. The kinds KL and "bce" need ``activation="sigmoid"`` and data in [0, 1].
+    The kinds KL and "bce" need ``activation="sigmoid"``, and "bce" data in [0, 1].
 
     Examples
     --------
@@ -75,7 +85,7 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
     >>> sae = SAETransformer(n_latents=32, epochs=5, random_state=0).fit(X)
     >>> Z = sae.transform(X)
     >>> Z.shape, int((Z > 0).sum(axis=1).max())
-    ((1797, 32), 4)
+    ((1797, 32), 8)
     """
 
     @with_callbacks
