@@ -42,13 +42,12 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
     weight_decay : float, default=0.0
         These describe the model, as in `saebook.config.SAEConfig`.
     scale : {"auto", "common", "features"} or None, default="auto"
-        What samples are divided by, less their mean, before the model sees them: "common", one
-        standard deviation for all; "features", each feature's own. "auto" is "common", since noise has one size. None
-        leaves samples as they are.
+        What samples, less their mean, are divided by before the model sees them: "common", one
+        standard deviation for all; "features", each feature's own.
+        "auto" is "common", since noise has one size. None leaves samples as they are.
     epochs : int or "auto", default="auto"
-        Passes over the samples. "auto" is as many as make 1000 steps, and at least 10, with the
-        learning rate constant, but no more than were best for a fifth of the samples that a first
-        training did not see.
+        Passes over the samples. "auto" is as many as make 1000 steps, and at least 10, but no
+        more than were best for a fifth of the samples, which a first training did not see.
     batch_size : int, default=128
     learning_rate : float, default=2e-3
         These describe the training, as in `saebook.config.TrainConfig`.
@@ -128,9 +127,7 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
         clean = pairs.clean
         config, seed, scaled = self._begin(clean, scale="common")
         if config.output != "linear":
-            raise ValueError(
-                f"output must be 'linear', which a correction of a filter is, got {config.output!r}."
-            )
+            raise ValueError(f"output must be 'linear', as a correction is, got {config.output!r}.")
         strength, epochs = 0.0, None
         if (parts := hold_out(len(clean), seed)) is not None:
             rest, held = (pairs.part(rows) for rows in parts)

@@ -44,15 +44,15 @@ class SAEOutlierDetector(OutlierMixin, SAE):
     weight_decay : float, default=0.0
         These describe the model, as in `saebook.config.SAEConfig`.
     scale : {"auto", "common", "features"} or None, default="auto"
-        What samples are divided by, less their mean, before the model sees them: "common", one
-        standard deviation for all; "features", each feature's own. "auto" is "features" if one feature's
-        range is more than ten times the median's, as where units differ, else "common". None
-        leaves samples as they are, and so does "auto" if the output is a sigmoid.
+        What samples, less their mean, are divided by before the model sees them: "common", one
+        standard deviation for all; "features", each feature's own.
+        "auto" is "features" if one feature's range is more than ten times the median's, as where
+        units differ, else "common". None leaves samples as they are, and
+        so does "auto" if the output is a sigmoid.
     epochs : int or "auto", default="auto"
-        Passes over the samples. "auto" is as many as make 300 steps, and at least 10, with the
-        learning rate
-        falling over the second half, but no more than were best for a fifth of the samples that a first
-        training did not see.
+        Passes over the samples. "auto" is as many as make 300 steps, and at least 10, but no
+        more than were best for a fifth of the samples, which a first training did not see;
+        the learning rate then falls over the second half.
     batch_size : int, default=128
     learning_rate : float, default=2e-3
         These describe the training, as in `saebook.config.TrainConfig`.

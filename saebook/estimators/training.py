@@ -80,7 +80,7 @@ class Best:
 
 
 def hold_out(n_samples: int, seed: int) -> tuple[Array, Array] | None:
-    """Numbers of samples to train on and of a fifth, at most 2,000, to look at; None for too few."""
+    """Numbers of samples to train on, and of a fifth, at most 2,000, to look at; None for few."""
     if n_samples < 10:
         return None
     order = np.random.default_rng(seed).permutation(n_samples)

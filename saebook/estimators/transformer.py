@@ -21,7 +21,7 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
     Parameters
     ----------
     n_latents : int or "auto", default="auto"
-        Width of the code; "auto" is 256.
+        Width of the code; "auto" is four for each feature, from 16 to 256.
     sparsity : {"auto"}, a kind such as KL, L1 or BatchTopK, or None, default="auto"
         Kind of sparsity. "auto" keeps one latent in four of each sample, ``TopK(n_latents / 4)``,
         rounded up. None is a plain autoencoder.
@@ -33,15 +33,15 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
     weight_decay : float, default=0.0
         These describe the model, as in `saebook.config.SAEConfig`.
     scale : {"auto", "common", "features"} or None, default="auto"
-        What samples are divided by, less their mean, before the model sees them: "common", one
-        standard deviation for all; "features", each feature's own. "auto" is "features" if one feature's
-        range is more than ten times the median's, as where units differ, else "common". None
-        leaves samples as they are, and so does "auto" if the output is a sigmoid.
+        What samples, less their mean, are divided by before the model sees them: "common", one
+        standard deviation for all; "features", each feature's own.
+        "auto" is "features" if one feature's range is more than ten times the median's, as where
+        units differ, else "common". None leaves samples as they are, and
+        so does "auto" if the output is a sigmoid.
     epochs : int or "auto", default="auto"
-        Passes over the samples. "auto" is as many as make 800 steps, and at least 10, with the
-        learning rate
-        falling over the second half, but no more than were best for a fifth of the samples that a first
-        training did not see.
+        Passes over the samples. "auto" is as many as make 800 steps, and at least 10, but no
+        more than were best for a fifth of the samples, which a first training did not see;
+        the learning rate then falls over the second half.
     batch_size : int, default=128
     learning_rate : float, default=2e-3
         These describe the training, as in `saebook.config.TrainConfig`.
@@ -87,6 +87,8 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
     >>> Z.shape, int((Z > 0).sum(axis=1).max())
     ((1797, 32), 8)
     """
+
+    _per_feature = 4
 
     @with_callbacks
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
