@@ -135,16 +135,13 @@ class SAEOutlierDetector(OutlierMixin, SAE):
         self._check_settings(len(X))
         config, seed, scaled = self._begin(X)
         x = scaled.apply(X)
-        if self.validation_fraction is None:
-            rest, parts = np.arange(len(x)), []
-        elif self.validation_fraction == "auto" and len(x) < LARGE:
-            order = np.random.default_rng(seed).permutation(len(x))
-            rest, parts = order, np.array_split(order, min(5, len(x)))
-        else:
-            share = 0.2 if self.validation_fraction == "auto" else self.validation_fraction
-            order = np.random.default_rng(seed).permutation(len(x))
-            held, rest = np.split(order, [int(np.ceil(share * len(x)))])
-            parts = [held]
+        order = np.random.default_rng(seed).permutation(len(x))
+        share: Any = self.validation_fraction or 0.0
+        parts: list[Array] = []
+        if share == "auto":
+            share = 0.2 if len(x) >= LARGE else 0.0
+            parts = [] if share else np.array_split(order, min(5, len(x)))
+        held, rest = np.split(order, [int(np.ceil(share * len(x)))])
         scores, epochs = self._held_out_scores(config, seed, x, parts)
         near = self._neighbours(x[rest], seed)
         ready: dict[str, Any] = {
@@ -155,6 +152,8 @@ class SAEOutlierDetector(OutlierMixin, SAE):
         }
         self._fit(config, seed, x[rest], ready, (given, None), epochs)
         self._fold_constant_features(x[rest])
+        if len(held):
+            scores[held] = _scores(config, self.params_, near, x[held])
         known = np.flatnonzero(np.isfinite(scores))
         if len(known):
             scores = scores[known] * scaled.unit
