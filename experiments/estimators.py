@@ -23,7 +23,7 @@ from saebook import TopK
 from saebook.estimators import SAEDenoiser, SAEOutlierDetector, SAETransformer
 
 SEEDS = (0, 1, 2)
-MOST = 400  # samples taken of a set, half of them to train on
+MOST = 1200  # samples taken of a set, half of them to train on
 CHOOSING = ("breast_cancer", "diabetes", "digits", "iris", "mnist", "pima", "wine")
 KEEL = (
     "ionosphere",
