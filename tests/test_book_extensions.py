@@ -18,6 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "book" / "_ext")
 PICTURE = base64.b64encode(b"the pixels").decode()
 
 
+# Said here, because MyST-NB changes Sphinx's own default for all sites of a process.
+PLAIN = {"source_suffix": {".md": "markdown"}, "html_theme": "basic"}
+
+
 @pytest.fixture
 def build(tmp_path):
     """Build a page from cells that have been executed; return its HTML and the warnings."""
@@ -140,7 +144,7 @@ def test_an_interactive_part_is_a_figure_with_a_script_on_pages_alone(tmp_path, 
         tmp_path / "out",
         tmp_path / "doctrees",
         builder,
-        {"extensions": ["myst_parser", "interactive"], "html_theme": "basic"},
+        {**PLAIN, "extensions": ["myst_parser", "interactive"]},
         status=None,
     )
     app.build()
@@ -183,7 +187,7 @@ def test_a_card_says_what_its_chapter_says(tmp_path, line, complaint):
         tmp_path / "out",
         tmp_path / "doctrees",
         "html",
-        {"extensions": ["myst_parser", "chapter_cards"], "html_theme": "basic"},
+        {**PLAIN, "extensions": ["myst_parser", "chapter_cards"]},
         status=None,
         warning=warnings,
     )
