@@ -45,7 +45,7 @@ UNITS = ("raw", "standardised")
 TRIED = {
     "denoiser": [{}, {"n_latents": 64}, {"sparsity": TopK(32)}],
     "detector": [{}, {"n_neighbors": 0}, {"n_latents": 128, "sparsity": TopK(4)}],
-    "transformer": [{}, {"sparsity": TopK(32)}, {"n_latents": 64}],
+    "transformer": [{}, {"n_latents": 32}, {"n_latents": 256}],
 }
 
 
