@@ -470,3 +470,13 @@ def test_the_denoisers_own_noise_is_half_the_deviation_of_all_the_data(X, monkey
     for pairs in given:
         assert pairs.noise.sigma == pytest.approx(0.5 * X.std(), rel=1e-6)
         assert not pairs.noise.clip
+
+
+def test_a_sample_exactly_at_the_threshold_is_normal(X):
+    """As in scikit-learn, whose outliers have a decision function below 0."""
+    detector = SAEOutlierDetector(n_latents=8, epochs=2, random_state=0).fit(X[:300])
+    detector.offset_ = detector.score_samples(X[300:301])[0]
+    assert detector.decision_function(X[300:301]) == 0
+    assert detector.predict(X[300:301]) == 1
+    detector.offset_ = np.nextafter(detector.offset_, np.inf)
+    assert detector.predict(X[300:301]) == -1
