@@ -1,6 +1,6 @@
 """Measures of reconstruction and of sparsity, in NumPy.
 
-Samples ``x`` and reconstructions may have any form that `saebook.training.fit` takes: images of one
+Samples ``x`` and reconstructions may have any form that ``fit`` takes: images of one
 shape, unsigned 8-bit pixels, a loader that gives them in the same order at every pass.
 
 Sparsity has two senses. Per sample (population): few latents are active for one sample; measure
@@ -170,7 +170,7 @@ def _length(z: Array, axis: int) -> int:
 
 
 def max_cosines(rows: ArrayLike, others: ArrayLike) -> Array:
-    """For each row, the largest cosine with any of the other rows.
+    """For each row, the largest cosine with any of the other rows, ``(n_rows,)``.
 
     Its mean, "mean max cosine similarity" (Sharkey et al. 2022), says how well `others` cover
     `rows`: with planted features first it is what was found of them, with the dictionary first how
@@ -180,8 +180,6 @@ def max_cosines(rows: ArrayLike, others: ArrayLike) -> Array:
     ----------
     rows : array (n_rows, n_features)
     others : array (n_others, n_features)
-
-    Returns ``(n_rows,)``.
     """
     return _cosines(rows, others).max(axis=1)
 
@@ -190,14 +188,12 @@ def matched_cosines(rows: ArrayLike, others: ArrayLike) -> Array:
     """Cosines of the rows paired one to one, so that their sum is the largest possible.
 
     No row may serve twice, as it may in `max_cosines`. The pairs are found by SciPy's solver of the
-    assignment problem (the Hungarian method).
+    assignment problem (the Hungarian method); there are ``min(n_rows, n_others)``.
 
     Parameters
     ----------
     rows : array (n_rows, n_features)
     others : array (n_others, n_features)
-
-    Returns ``(min(n_rows, n_others),)``.
     """
     from scipy.optimize import linear_sum_assignment  # comes with scikit-learn
 

@@ -51,5 +51,6 @@ def keep(ran, path, cache):
         assert cell.source == item.cell.source, f"{path} is not made of {page}"
         cell.outputs = nbformat.from_dict(item.test_outputs)
         cell.execution_count = number
+    notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     bundle = CacheBundleIn(notebook, str(page))
     get_cache(cache).cache_notebook_bundle(bundle, check_validity=False, overwrite=True)

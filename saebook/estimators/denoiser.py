@@ -68,8 +68,6 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
     params_ : dict of str to ndarray
         ``W_enc (n_features, n_latents)``, ``b_enc (n_latents,)``, ``b_dec (n_features,)`` and,
         unless tied, ``W_dec (n_latents, n_features)``; float32 for float32 data, else float64.
-    components_ : ndarray (n_latents, n_features)
-        The dictionary: what each latent corrects, in units of the data.
     config_ : SAEConfig
     scaling_ : object
         ``mean (n_features,)`` and ``scale (n_features,)``, by which samples are scaled.
@@ -116,7 +114,7 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
         Parameters
         ----------
         X : array-like (n_samples, n_features), or a loader of such arrays
-            Samples of any form that `saebook.training.fit` takes, images among them; a loader is
+            Samples of any form that ``fit`` takes, images among them; a loader is
             read to its end first. Clean samples; with ``corruption=None`` the noisy ones.
         y : array-like (n_samples, n_features), optional
             With ``corruption=None`` the clean samples; ignored otherwise.

@@ -23,7 +23,7 @@ class Pairs:
     ----------
     clean : array (n_samples, n_features)
     noise : callable, or array (n_samples, n_features)
-        As `saebook.training.fit` takes it.
+        As ``fit`` takes it.
     image_shape : tuple of int, optional
         The shape in which `noise` sees a sample, where it is a transform of images.
     """
