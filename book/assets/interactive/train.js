@@ -181,7 +181,7 @@ saebook.parts.train = async (live, data) => {
     });
     for (const end of ["y1", "y2"]) wanted.setAttribute(end, 60 - (60 * settings.rho) / top);
     wanted.style.display = settings.kind === "KL" ? "" : "none";
-    rhoText.textContent = settings.kind === "KL" ? `mean ${mean.toFixed(3)}, wanted ρ = ${settings.rho}; ${l0.toFixed(1)} latents above ½ per image`
+    rhoText.textContent = settings.kind === "KL" ? `${step ? `mean ${mean.toFixed(3)}, ` : ""}wanted ρ = ${settings.rho}; ${l0.toFixed(1)} latents above ½ per image`
       : `share of images for which each latent is active; ${l0.toFixed(1)} latents per image`;
   };
   worker.addEventListener("message", ({ data: report }) => { if ("step" in report) show(report); });
