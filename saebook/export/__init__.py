@@ -28,7 +28,7 @@ class Difference(NamedTuple):
     """What `check` finds, over all samples; NaN for what the file does not compute."""
 
     runtime: str  #: its name and version
-    n_samples: int
+    n_samples: int  #: as many were compared
     codes: float  #: largest difference of an entry of a code
     reconstructions: float  #: the same of reconstructions
     same_active: float  #: share of samples whose active latents are the same
