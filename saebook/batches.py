@@ -174,12 +174,12 @@ class Batches:
         largest = 0
         for batch in self._given() if self.streamed else self._rows(number):
             largest = max(largest, len(batch))
-            if self.look is not None:
-                clean = self._read(batch)
-                self.look(clean if self.array is None else self.array[batch])
-                self.look = None
             self.whole = batch
             share = self._share(len(batch))
+            if self.look is not None:
+                clean = self._read(batch[share])
+                self.look(clean if self.array is None else self.array[clean])
+                self.look = None
             if self.corruption is None:
                 yield (self._read(batch[share]),)
             elif self.noisy is not None:

@@ -30,8 +30,10 @@ IN_WINDOW = 0.005  # share of pre-activations in JumpReLU's window; with less it
 
 def warn_of(model: Any, x: Array, train_config: TrainConfig, n_steps: int | None) -> None:
     """Warn once of settings that the first batch, ``(n_samples, n_features)``, speaks against."""
-    with model.reading():
-        a = model.array(model.preactivation(model.tensor(x)))
+    a = np.empty(0)
+    if model.config.activation == "sigmoid" or isinstance(model.config.sparsity, JumpReLU):
+        with model.reading():
+            a = model.array(model.preactivation(model.tensor(x)))
     found = list(doubts(model.config, model.to_numpy(), x, a, train_config, n_steps))
     if found:
         warnings.warn(" Also, ".join(found), stacklevel=2)
@@ -51,7 +53,10 @@ def doubts(
     config: SAEConfig, params: dict[str, Array], x: Array, a: Array,
     train_config: TrainConfig, n_steps: int | None,
 ) -> Iterator[str]:  # fmt: skip
-    """A sentence for each setting that samples `x` and their pre-activations `a` speak against."""
+    """A sentence for each setting that samples `x` and their pre-activations `a` speak against.
+
+    These are asked of sigmoid codes and JumpReLU alone.
+    """
     kind, low, high = config.sparsity, np.min(x), np.max(x)
     span = f"x goes from {low:.3g} to {high:.3g}"
     if config.activation == "sigmoid":

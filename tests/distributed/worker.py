@@ -56,7 +56,7 @@ KINDS |= {
     for kind in row
     if type(kind) not in {type(config.sparsity) for config in KINDS.values()}
 }
-# 100 samples: batches of 31, 31, 31 and 7 rows, none of which two processes can halve.
+# 100 samples: four batches of 25 rows, which two processes cannot halve.
 TRAINING = TrainConfig(epochs=6, batch_size=31, learning_rate=5e-3)
 
 
@@ -133,7 +133,7 @@ def task_data(framework, folder, rank, world_size):
             parity.samples(),
             TRAINING,
         ),
-        "rows": lambda: package.fit(model, parity.samples()[:32], TRAINING),
+        "rows": lambda: package.fit(model, parity.samples()[:1], TRAINING),
     }
     found["errors"] = {name: message(function) for name, function in errors.items()}
     return found
