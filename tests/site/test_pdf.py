@@ -46,7 +46,12 @@ def texts(pdf):
 @pytest.fixture(scope="module")
 def elements(pdf):
     """The tags of the document, from which a screen reader reads it."""
-    found, waiting = [], [pdf.trailer["/Root"]["/StructTreeRoot"]]
+    return tags_in(pdf.trailer["/Root"]["/StructTreeRoot"])
+
+
+def tags_in(tag):
+    """All tags of a part of the document."""
+    found, waiting = [], [tag]
     while waiting:
         node = waiting.pop().get_object()
         if isinstance(node, list):
@@ -134,7 +139,10 @@ def test_each_tab_says_which_framework_it_shows(pages, texts):
 
 def test_every_picture_is_there_once_with_its_description(pages, elements):
     figures = [node for node in elements if node["/S"] == "/Figure"]
-    assert all(node.get("/Alt") for node in figures)
+    bare = [node for node in figures if not node.get("/Alt")]
+    for node in bare:  # the frame around a picture and its caption: the picture has the words
+        assert any(tag["/S"] == "/Figure" and tag.get("/Alt") for tag in tags_in(node["/K"]))
+    figures = [node for node in figures if node not in bare]
     printed = Counter(node["/Alt"] for node in figures)
     for alt, number in Counter(image["alt"] for image in shown(pages, "img")).items():
         assert printed[alt] == number, alt
