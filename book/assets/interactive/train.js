@@ -188,7 +188,11 @@ saebook.parts.train = async (live, data) => {
   worker.postMessage({ start: { pixels, n_train: data.n_train } });
   changed(true);
   await new Promise((ready) => worker.addEventListener("message", ready, { once: true }));
-  // Out of sight it rests.
-  new IntersectionObserver(([{ isIntersecting }]) => { if (!isIntersecting && part.running) run(0); }).observe(live);
+  // Out of sight it rests; but the first report, of a page just opened, may come when it already runs.
+  let inSight = false;
+  new IntersectionObserver(([{ isIntersecting }]) => {
+    if (inSight && !isIntersecting && part.running) run(0);
+    inSight = isIntersecting;
+  }).observe(live);
   return part;
 };
