@@ -422,3 +422,16 @@ def test_topk_codes_have_k_entries_and_of_equals_the_first(framework):
     z = framework.encode(model, np.random.default_rng(0).random((7, 6)))
     np.testing.assert_array_equal(np.flatnonzero(z.any(axis=0)), np.arange(5))
     assert (z[:, :5] != 0).all()
+
+
+def test_adams_first_step_is_the_learning_rate(framework, x):
+    """g / |g|, whatever g: betas rounded otherwise than the kernel rounds them are 5e-6 off."""
+    model = framework.SparseAutoencoder(SAEConfig(12, 8, "relu", "linear"), device="cpu")
+    before = model.to_numpy()
+    gradients = reference.gradients(model.config, before, x.astype(float))
+    training = TrainConfig(epochs=1, batch_size=len(x), learning_rate=1024.0, epsilon=1e-30)
+    framework.fit(model, x, training)
+    for name, value in model.to_numpy().items():
+        far = np.abs(gradients[name]) > 1e-3
+        moved = np.abs(value.astype(float) - before[name])[far]
+        np.testing.assert_allclose(moved, 1024, rtol=2e-6)
