@@ -1,20 +1,47 @@
-"""The experiment that holds the estimators, as they come, to what is simple."""
+"""The estimators as they come, on a slice of the sets, against the stored numbers."""
 
 import numpy as np
 import pytest
 
 from experiments import estimators as experiment
+from saebook import pages
 
 
-def test_sets_for_judging_were_not_used_to_choose():
+@pytest.fixture(scope="module")
+def stored():
+    return pages.results("estimators")
+
+
+# Decibels, and percent of a few hundred samples: what another order of additions may move.
+@pytest.mark.parametrize(("estimator", "within"), [("denoiser", 0.1), ("detector", 0.5)])
+def test_a_set_that_comes_with_the_package(estimator, within, stored):
+    found = experiment.measure(estimator, "fashion_mnist", "raw", experiment.SEEDS[:1])
+    expected = stored["judged"][estimator]["raw"]["fashion_mnist"][0]
+    np.testing.assert_allclose(found[0], expected, atol=within)
+
+
+def test_components_and_codes(stored):
+    found = experiment.measure("transformer", "fashion_mnist", "raw", experiment.SEEDS[:1])
+    expected = stored["judged"]["transformer"]["raw"]["fashion_mnist"][0]
+    np.testing.assert_allclose(found[0], expected, atol=2)
+
+
+def test_what_the_defaults_were_judged_by(stored):
+    """On sets that were not used to choose them."""
     assert not set(experiment.CHOOSING) & set(experiment.JUDGING)
-    assert len(experiment.JUDGING) >= 10
-
-
-def test_a_set_that_comes_with_the_package():
-    """In decibels; the linear filter is what the denoiser corrects."""
-    linear, found = experiment.measure("denoiser", "fashion_mnist", "raw", experiment.SEEDS[:1])[0]
-    assert found > linear - 0.3
+    ahead = {
+        (estimator, units): np.array(
+            [np.subtract(*np.mean(pairs, axis=0)[::-1]) for pairs in sets.values()]
+        )
+        for estimator, found in stored["judged"].items()
+        for units, sets in found.items()
+    }
+    assert all(len(differences) >= 10 for differences in ahead.values())
+    for units in experiment.UNITS:
+        assert ahead["denoiser", units].mean() > 0.5
+        assert ahead["denoiser", units].min() > -0.3
+        assert ahead["detector", units].mean() > -0.3
+        assert ahead["transformer", units].mean() > 0
 
 
 def test_gain_is_zero_for_what_is_left_as_it_was():
