@@ -410,7 +410,7 @@ def test_it_is_run_by_keyboard_and_touch_and_does_not_block_the_page(browser, si
         const seen = [];
         const tick = () => {
             seen.push(box.interactive.step);
-            seen.at(-1) > 20 ? done(seen) : setTimeout(tick, 20);
+            seen.at(-1) > 200 ? done(seen) : setTimeout(tick, 20);
         };
         tick();
     })""",
