@@ -191,7 +191,7 @@ class Batches:
                 yield batch[share], noisy[share]
         if not largest:
             raise ValueError(f"x must give at least one batch, got none in epoch {number + 1}.")
-        if 16 * len(batch) < largest and number == self.rank == 0:
+        if self.streamed and 16 * len(batch) < largest and number == self.rank == 0:
             warnings.warn(
                 f"the last batch of x has {len(batch)} rows and the largest {largest}, but each is "
                 "a whole step, which can spoil the weights: leave it out (drop_last=True of a "
