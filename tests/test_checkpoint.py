@@ -252,3 +252,9 @@ def test_a_figure_that_came_later_has_nan_for_the_epochs_before(framework, x, pa
     _, history = train(framework, x, epochs=5, checkpoint=path, x_val=x[:30])
     assert {len(values) for values in history.values()} == {5}
     assert np.isnan(history["val_largest"][-1])
+
+
+def test_other_validation_samples_of_the_same_shape_are_another_training(framework, x, path):
+    train(framework, x, epochs=1, checkpoint=path, x_val=x[:30])
+    with pytest.raises(ValueError, match="checkpoint must belong to this training, .* x_val: "):
+        train(framework, x, epochs=2, checkpoint=path, x_val=x[30:60])

@@ -435,3 +435,14 @@ def test_adams_first_step_is_the_learning_rate(framework, x):
         far = np.abs(gradients[name]) > 1e-3
         moved = np.abs(value.astype(float) - before[name])[far]
         np.testing.assert_allclose(moved, 1024, rtol=2e-6)
+
+
+def test_evaluate_measures_against_the_clean_samples(framework, x):
+    model = framework.SparseAutoencoder(CONFIG, dtype="float64", device="cpu")
+    clean, noisy = x.astype(float), 1 - x.astype(float)
+    params = model.to_numpy()
+    x_hat = reference.decode(CONFIG, params, reference.encode(CONFIG, params, noisy))
+    error = metrics.reconstruction_error(clean, x_hat).mean()
+    found = framework.evaluate(model, clean, noisy)
+    assert found["reconstruction"] == pytest.approx(error, rel=1e-12)
+    assert found["fvu"] == pytest.approx(metrics.fvu(clean, x_hat), rel=1e-12)
