@@ -256,5 +256,5 @@ def test_a_figure_that_came_later_has_nan_for_the_epochs_before(framework, x, pa
 
 def test_other_validation_samples_of_the_same_shape_are_another_training(framework, x, path):
     train(framework, x, epochs=1, checkpoint=path, x_val=x[:30])
-    with pytest.raises(ValueError, match="checkpoint must belong to this training, .* x_val: "):
+    with pytest.raises(ValueError, match=r"checkpoint must belong to this training, .* x_val: "):
         train(framework, x, epochs=2, checkpoint=path, x_val=x[30:60])
