@@ -7,7 +7,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from saebook import KL, AuxK, BatchTopK, SAEConfig, TopK, TrainConfig, parity, reference
+from saebook import KL, L1, AuxK, BatchTopK, SAEConfig, TopK, TrainConfig, parity, reference
 from saebook.kinds import KINDS
 from saebook.start import init_params
 
@@ -302,3 +302,14 @@ print(encode(model, x).shape)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "(64, 64)", result.stderr[-2000:]
+
+
+def test_keras_converts_a_model_and_is_told_what_it_cannot_quantise():
+    tensorflow = pytest.importorskip("tensorflow")
+    model = import_module("saebook.tensorflow").SparseAutoencoder(
+        SAEConfig(64, 128, "relu", "linear", sparsity=L1(0.1)), device="cpu"
+    )
+    file = tensorflow.lite.TFLiteConverter.from_keras_model(model).convert()
+    assert len(file) > 4 * model.count_params()
+    with pytest.raises(NotImplementedError, match=r"saebook\.export writes a model for LiteRT"):
+        model.quantize("int8")

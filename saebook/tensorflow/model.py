@@ -83,7 +83,18 @@ class SparseAutoencoder(Autoencoder, keras.Model):
                 )
                 variable.assign(value)
                 setattr(self, name, variable)
+        self.build((None, config.n_features))
+
+    def build(self, input_shape: Any) -> None:
+        """Nothing is left to make; Keras notes the shape, without which it exports no model."""
         self.built = True
+
+    def quantize(self, mode: str, **options: Any) -> None:
+        """Refused: Keras 3.15 quantises its own layers, and would look for them here for ever."""
+        raise NotImplementedError(
+            f"quantize({mode!r}) needs layers of Keras's, which this model has none of; "
+            "saebook.export writes a model for LiteRT."
+        )
 
     @property
     def dictionary(self) -> tf.Tensor:
