@@ -109,7 +109,7 @@ class Batches:
     array: Array | None
     whole: Array  # the latest batch of all processes together
     even: bool = True  # else the last batch holds what is left over, as up to 0.4.0
-    look: Callable[[Array], object] | None = None  # called once, with the first batch's samples
+    look: Callable[[Array], object] | None = None  # called once, with the first batch
     corruption: Any
     noisy: Array | None
 
@@ -177,7 +177,7 @@ class Batches:
             self.whole = batch
             share = self._share(len(batch))
             if self.look is not None:
-                clean = self._read(batch[share])
+                clean = self._read(batch)
                 self.look(clean if self.array is None else self.array[clean])
                 self.look = None
             if self.corruption is None:

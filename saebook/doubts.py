@@ -13,17 +13,9 @@ import numpy as np
 
 from saebook._types import Array
 from saebook.config import SAEConfig, TrainConfig
-from saebook.kinds import L1, Gated, JumpReLU
+from saebook.kinds import JumpReLU, Priced
 
 SATURATED = 10.0  # pre-activations beyond it have a sigmoid within 5e-5 of 0 or 1
-# The price of L1 or Gated over the spread of the samples, and that of JumpReLU over its square: on
-# digits and on planted features, times 0.01, 1 and 100, prices below the first changed the active
-# latents by less than a twentieth, and with prices above the second hardly a latent was left.
-PRICES: dict[type, tuple[float, float]] = {
-    L1: (1e-3, 2.0),
-    Gated: (1e-3, 2.0),
-    JumpReLU: (1e-5, 1.0),
-}
 TRIAL = 200  # steps below which nobody expects a threshold to have moved
 IN_WINDOW = 0.005  # share of pre-activations in JumpReLU's window; with less its price is unheard
 
@@ -72,17 +64,13 @@ def doubts(
             f"output='sigmoid' rebuilds numbers between 0 and 1 alone, but {span}; scale x to "
             "[0, 1], or choose output='linear'."
         )
-    price = getattr(kind, "weight", 0)
-    variance = float(np.var(x, axis=0, dtype=np.float64).sum())
-    if type(kind) in PRICES and config.activation != "sigmoid" and price > 0 and variance > 0:
-        least, most = PRICES[type(kind)]
-        scale = variance if isinstance(kind, JumpReLU) else variance**0.5
-        if not least <= price / scale <= most:
-            effect = "no effect" if price < least * scale else "no latent active"
+    if isinstance(kind, Priced) and kind.l0 is None and config.activation != "sigmoid":
+        least, most = kind.prices(x)
+        if kind.weight > 0 and least > 0 and not least <= kind.weight <= most:
+            effect = "no effect" if kind.weight < least else "no latent active"
             yield (
-                f"sparsity.weight has a scale, that of x: {price:g} leaves next to {effect} where "
-                f"samples vary as here; a value from {least * scale:.1g} to {most * scale:.1g} "
-                "can work."
+                f"sparsity.weight has a scale, that of x: {kind.weight:g} leaves next to {effect} "
+                f"where samples vary as here; a value from {least:.1g} to {most:.1g} can work."
             )
     if isinstance(kind, JumpReLU):
         theta = np.exp(params["log_threshold"])

@@ -102,7 +102,11 @@ def agreed(engine: Any, data: Batches, epoch: int) -> Iterator[tuple[Array, ...]
     A process that has none, or that has failed, would leave the others waiting for it.
     """
     batches = data.epoch(epoch)
-    if engine.world_size == 1 or (data.array is not None and not callable(data.corruption)):
+    if engine.world_size == 1:
+        yield from batches
+        return
+    if data.array is not None and not callable(data.corruption):
+        yield engine.in_all(lambda: next(batches))  # in which a warning may be an error
         yield from batches
         return
     for number in count():

@@ -5,7 +5,7 @@ The formula of a kind, with its gradient, is the class of the same name in `saeb
 names in `saebook.pytorch` and `saebook.tensorflow`. ``KINDS`` is the table of all kinds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -67,7 +67,64 @@ class KL(Sparsity):
 
 
 @dataclass(frozen=True)
-class L1(Sparsity):
+class Priced(Sparsity):
+    """What `L1`, `JumpReLU` and `Gated` share: a price, given, or found for a wanted L0.
+
+    With ``l0`` the price is a parameter of the model, ``price``. ``fit`` starts it at a small share
+    of what the first batch's spread would bear, so that no latent is lost before it has learned.
+    After each step it rises where more latents were active than are wanted, and falls where fewer
+    were: by the factor ``exp(0.01 * log(active / l0))``, the logarithm cut off at -2 and 2. That
+    takes some hundred steps; the history's ``l0`` says how far it has come.
+    """
+
+    # Prices as shares of the samples' spread, the root of their total variance, or of the variance
+    # where latents are counted: on digits and on planted features, times 0.01, 1 and 100, those
+    # below the first changed the active latents by less than a twentieth, and with those above the
+    # second hardly a latent was left.
+    least: ClassVar[float] = 1e-3
+    most: ClassVar[float] = 2.0
+    of_variance: ClassVar[bool] = False
+
+    weight: float = 1.0
+    l0: float | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_fields(self, "a finite number of at least 0", "weight")
+        if self.l0 is not None:
+            check_fields(self, "a finite number above 0", "l0")
+            refuse_unless(
+                self.weight > 0, self, "weight", "above 0, to start from, where l0 is set"
+            )
+
+    def check(self, config: Any) -> None:
+        """Refuse more latents than there are, and codes that are never exactly 0."""
+        super().check(config)
+        if self.l0 is not None:
+            allowed = f"below n_latents, which is {config.n_latents}"
+            refuse_unless(self.l0 < config.n_latents, self, "l0", allowed)
+            _needs(config, "activation", "relu", f"{type(self).__name__}.l0 is set, which counts")
+
+    def counted(self, config: Any) -> dict[str, Array]:
+        """With ``l0``, ``price ()``: what training has made of ``weight``."""
+        return {} if self.l0 is None else {"price": np.full((), float(self.weight))}
+
+    def prices(self, x: Array) -> tuple[float, float]:
+        """`least` and `most` for samples ``x (n_samples, n_features)``."""
+        variance = float(np.var(x, axis=0, dtype=np.float64).sum())
+        scale = variance if self.of_variance else variance**0.5
+        return self.least * scale, self.most * scale
+
+    def first_price(self, x: Array) -> float:
+        """Price from which a training that begins with the samples ``x`` looks for a wanted L0."""
+        return 50 * self.prices(x)[0] or self.weight
+
+
+# How fast the price of a wanted L0 moves, as a share of the logarithm by which L0 is off.
+PRICE_RATE = 0.01
+
+
+@dataclass(frozen=True)
+class L1(Priced):
     r"""Penalty on the size of the code, sample by sample.
 
     .. math:: \lambda \, \frac1n \sum_i \sum_j |z_{ij}|
@@ -79,12 +136,9 @@ class L1(Sparsity):
     ----------
     weight : float >= 0
         The factor :math:`\lambda`.
+    l0 : float > 0, optional
+        Active latents per sample, on average, for which training finds the factor; see `Priced`.
     """
-
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_fields(self, "a finite number of at least 0", "weight")
 
 
 @dataclass(frozen=True)
@@ -213,7 +267,7 @@ def check_threshold(threshold: float) -> None:
 
 
 @dataclass(frozen=True)
-class JumpReLU(Sparsity):
+class JumpReLU(Priced):
     r"""A learned threshold for each latent, and a price for each active one.
 
     .. math:: z = a \, H(a - \theta), \qquad
@@ -232,16 +286,19 @@ class JumpReLU(Sparsity):
         The width :math:`\varepsilon` of the window, on the scale of the pre-activations.
     threshold : float > 0
         Each latent's threshold at the start.
+    l0 : float > 0, optional
+        Active latents per sample, on average, for which training finds the price; see `Priced`.
     """
 
     activations = ("relu",)
     why = "which is a ReLU that jumps"
+    least, most, of_variance = 1e-5, 1.0, True
     weight: float = 0.01
     bandwidth: float = 0.1
     threshold: float = 0.1
 
     def __post_init__(self) -> None:
-        check_fields(self, "a finite number of at least 0", "weight")
+        super().__post_init__()
         check_fields(self, "a finite number above 0", "bandwidth", "threshold")
 
     def trained(self, config: Any) -> dict[str, Array]:
@@ -250,7 +307,7 @@ class JumpReLU(Sparsity):
 
 
 @dataclass(frozen=True)
-class Gated(Sparsity):
+class Gated(Priced):
     r"""One half of the encoder says which latents are active, the other how strongly.
 
     .. math:: z = H(a) \, \mathrm{ReLU}(e^r (a - b_\text{enc}) + b_\text{mag})
@@ -268,14 +325,13 @@ class Gated(Sparsity):
     ----------
     weight : float >= 0
         The factor :math:`\lambda`.
+    l0 : float > 0, optional
+        Active latents per sample, on average, for which training finds the factor; see `Priced`.
     """
 
     activations = ("relu",)
     why = "which gates a ReLU"
     weight: float = 0.1
-
-    def __post_init__(self) -> None:
-        check_fields(self, "a finite number of at least 0", "weight")
 
     def check(self, config: Any) -> None:
         """Refuse any activation but ReLU, and outputs that are not the decoder's sum."""
@@ -293,12 +349,15 @@ _AUX = AuxK(k=2, weight=0.5, dead_after=100)
 # All kinds, each with the settings in which the ledger, the tests and `saebook doctor` train it on
 # small models. A new kind adds its row: the weights file, lists and counts are taken from here.
 KINDS: dict[type[Sparsity], tuple[Sparsity, ...]] = {
-    L1: (L1(0.1),),
+    L1: (L1(0.1), L1(0.1, l0=3.0)),
     KL: (KL(rho=0.1, beta=0.5),),
     TopK: (TopK(2), TopK(2, _AUX)),
     BatchTopK: (BatchTopK(2), BatchTopK(2, _AUX)),
-    JumpReLU: (JumpReLU(0.1, bandwidth=5.2, threshold=0.3),),
-    Gated: (Gated(0.1),),
+    JumpReLU: (
+        JumpReLU(0.1, bandwidth=5.2, threshold=0.3),
+        JumpReLU(0.1, bandwidth=5.2, threshold=0.3, l0=3.0),
+    ),
+    Gated: (Gated(0.1), Gated(0.1, l0=3.0)),
 }
 
 

@@ -48,6 +48,12 @@ class Kind:
         """All that the kind adds to the loss, if that is more than its penalty."""
         return strength * self.penalty(z)
 
+    def strength(self, share: Any) -> Any:
+        """The share of the penalty's weight that counts, on the way to a wanted L0 too."""
+        if getattr(self.sparsity, "l0", None) is None:
+            return share
+        return share * (self.model.price / self.sparsity.weight)
+
     def count(self, a: Any, z: Any) -> None:
         """Update in place, after a step, the parameters that the kind counts."""
 
@@ -105,7 +111,7 @@ class Autoencoder:
         Parameters of shapes ``(n_features, n_latents)``, ``(n_latents,)``,
         ``(n_latents, n_features)``, ``(n_features,)``. A tied model has no ``W_dec``; read
         ``dictionary``. Some kinds of sparsity have more: ``log_threshold``, ``r_mag``, ``b_mag``,
-        and ``threshold`` and ``silent``, which training counts and no gradient moves.
+        and ``price``, ``threshold`` and ``silent``, which training counts and no gradient moves.
     dictionary
         Decoder weights ``(n_latents, n_features)``, one row per latent.
     image_shape : tuple of int or None
@@ -272,7 +278,7 @@ def loss_terms(
     z = model.code(a, training=True) if z is None else z
     terms = {
         "reconstruction": sum(model.mean_error(logits, x) for logits in model.nested_logits(z)),
-        "sparsity": model.kind.loss(x, a, z, strength),
+        "sparsity": model.kind.loss(x, a, z, model.kind.strength(strength)),
         "weight_decay": model.zero(),
     }
     if model.config.weight_decay:  # several passes over all weights

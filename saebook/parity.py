@@ -62,7 +62,7 @@ def _halves(n: int) -> Array:
     return ((rows % 3 == 0) == (features < N_FEATURES // 2)).astype(float)
 
 
-CLASSIC = (None, *KINDS[L1], *KINDS[KL], TopK(2))
+CLASSIC = (None, KINDS[L1][0], *KINDS[KL], TopK(2))
 
 
 def configs() -> list[SAEConfig]:
@@ -77,6 +77,8 @@ def config_of(activation: str, *rest: Any, **options: Any) -> SAEConfig:
 
 def activations_of(kind: Sparsity | None) -> tuple[str, ...]:
     """The functions that may make its code."""
+    if getattr(kind, "l0", None):
+        return ("relu",)
     return kind.activations if kind else Sparsity.activations
 
 

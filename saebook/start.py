@@ -6,8 +6,9 @@ and see the same batches. Global random states are neither read nor changed.
 
 import numpy as np
 
-from saebook._types import Array, Samples
+from saebook._types import Array, Params, Samples
 from saebook.config import SAEConfig
+from saebook.kinds import Priced
 from saebook.loaders import whole
 from saebook.parameters import normalize_decoder, own_start, parameter_shapes
 
@@ -125,6 +126,18 @@ def _tied_start(config: SAEConfig, W_enc: Array, b_dec: Array) -> dict[str, Arra
     params = {"W_enc": W_enc, "b_enc": b_enc, "W_dec": W_enc.T.copy(), "b_dec": b_dec}
     params |= own_start(config)
     return {name: params[name] for name in parameter_shapes(config)}
+
+
+def begun(config: SAEConfig, params: Params, x: Array) -> dict[str, Array]:
+    """Parameters that begin from the first batch ``x``, where no training has begun before.
+
+    That is the price of a wanted L0.
+    """
+    kind = config.sparsity
+    if not isinstance(kind, Priced) or kind.l0 is None:
+        return {}
+    fresh = params["price"] == np.asarray(kind.weight, params["price"].dtype)
+    return {"price": np.array(kind.first_price(x))} if fresh else {}
 
 
 def geometric_median(x: Array, n_iterations: int = 100) -> Array:

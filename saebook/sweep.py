@@ -101,6 +101,11 @@ def check_models(models: Sequence[Autoencoder]) -> dict[str, Array]:
             "models must have a kind of sparsity without ranks, got "
             f"{type(first.config.sparsity).__name__}; train these one by one."
         )
+    if first.config.sparsity is not None and first.config.sparsity.counted(first.config):
+        raise ValueError(
+            f"models must have prices that stay, got {first.config.sparsity}; train these one by "
+            "one."
+        )
     for model in models[1:]:
         same_kind = type(model.config.sparsity) is type(first.config.sparsity)
         if not same_kind or model.dtype != first.dtype:

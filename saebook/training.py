@@ -25,6 +25,7 @@ from saebook.engine import Engine, agreed
 from saebook.loaders import checked, joined, pieces_of
 from saebook.metrics import dead_features, fvu, l0
 from saebook.model import Autoencoder, loss_terms
+from saebook.start import begun
 
 # What an engine sums over the samples of an epoch, in this order, while the weights move.
 FIGURES = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
@@ -174,8 +175,15 @@ def fit(
     if run.ended:
         return run.history
     hide = True if rank > 0 else None if progress is None else not progress
-    if rank == 0 and not run.epochs:
-        data.look = lambda first: warn_of(model, first, train_config, data.n_steps)
+
+    def look(first: Array) -> None:
+        for name, value in begun(model.config, model.to_numpy(), first).items():
+            model.set_parameter(name, value)
+        if rank == 0:
+            warn_of(model, first, train_config, data.n_steps)
+
+    if not run.epochs:
+        data.look = look
     for epoch, means, fired in epochs(engine, data, train_config, run.epochs, n_steps, hide):
         row = row_of(means, fired)
         model.image_shape = data.image_shape

@@ -21,7 +21,7 @@ from saebook._types import Array, Params, Shape, StrPath
 from saebook.checks import check_model_dtype, check_params
 from saebook.config import SAEConfig
 from saebook.files import check_writable, replace_file
-from saebook.kinds import KINDS, AuxK
+from saebook.kinds import KINDS, AuxK, Priced
 from saebook.model import Autoencoder
 from saebook.parameters import parameter_shapes
 
@@ -238,6 +238,8 @@ def config_to_dict(config: SAEConfig) -> dict[str, Any]:
     settings["groups"] = config.groups and list(config.groups)  # JSON has no tuples
     if config.sparsity is not None:
         settings["sparsity"] = {"kind": type(config.sparsity).__name__, **settings["sparsity"]}
+        if settings["sparsity"].get("l0", 0) is None:  # as versions before 0.5.0 have it
+            del settings["sparsity"]["l0"]
     return settings
 
 
@@ -269,6 +271,8 @@ def config_from_dict(settings: Any) -> SAEConfig:
                 f"sparsity must be of a kind among {', '.join(sorted(kinds))}, got {sparsity!r}."
             )
         rest = {key: value for key, value in sparsity.items() if key != "kind"}
+        if issubclass(kinds[name], Priced):
+            rest.setdefault("l0", None)
         rest = _fields(_names(kinds[name]), rest, f"sparsity {name}")
         if rest.get("aux") is not None:
             rest["aux"] = AuxK(**_fields(_names(AuxK), rest["aux"], "aux"))

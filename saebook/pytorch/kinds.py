@@ -9,11 +9,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from saebook.kinds import PRICE_RATE
 from saebook.model import Kind
 from saebook.pytorch.distributed import batch_mean
 
 
-class L1(Kind):
+class Priced(Kind):
+    def count(self, a: Tensor, z: Tensor) -> None:
+        if self.sparsity.l0 is not None:
+            active = batch_mean(torch.sum((z > 0).to(z.dtype), dim=1, keepdim=True))[0]
+            off = torch.log(active / self.sparsity.l0)  # -inf where none is active
+            self.model.price.mul_(torch.exp(PRICE_RATE * torch.clamp(off, -2, 2)))
+
+
+class L1(Priced):
     def penalty(self, z: Tensor) -> Tensor:
         return self.sparsity.weight * torch.mean(torch.sum(torch.abs(z), dim=1))
 
@@ -26,7 +35,7 @@ class KL(Kind):
         return self.sparsity.beta * torch.sum(kl)
 
 
-class JumpReLU(Kind):
+class JumpReLU(Priced):
     def slope(self, theta: Tensor, a: Tensor) -> Tensor:
         """0, with the slope that the window puts in the place of that of a step."""
         inside = torch.abs(a - theta) < self.sparsity.bandwidth / 2
@@ -43,7 +52,7 @@ class JumpReLU(Kind):
         return strength * self.sparsity.weight * torch.mean(torch.sum(active, dim=1))
 
 
-class Gated(Kind):
+class Gated(Priced):
     def code(self, a: Tensor, training: bool) -> Tensor:
         scale = torch.exp(self.model.r_mag)
         magnitude = scale * (a - self.model.b_enc) + self.model.b_mag

@@ -11,6 +11,7 @@ import numpy as np
 
 from saebook._types import Array, Params
 from saebook.config import SAEConfig
+from saebook.kinds import PRICE_RATE
 from saebook.parameters import dictionary
 from saebook.reference.functions import FUNCTIONS
 
@@ -57,12 +58,32 @@ class Kind:
         """Gradients of `loss` with respect to ``z``, ``a`` and parameters, as far as any."""
         return {"z": strength * self.penalty_gradient(z)}
 
+    def strength(self, params: Params, share: float) -> float:
+        """The share of the penalty's weight that counts, on the way to a wanted L0 too."""
+        return share
+
     def count(self, params: Params, a: Array, z: Array) -> dict[str, Array]:
         """The parameters that the kind counts, after a step on a batch, those that change."""
         return {}
 
 
-class L1(Kind):
+class Priced(Kind):
+    """A price that is given, or moves until as many latents are active as are wanted."""
+
+    def strength(self, params: Params, share: float) -> float:
+        if self.sparsity.l0 is None:
+            return share
+        return share * (params["price"] / self.sparsity.weight)
+
+    def count(self, params: Params, a: Array, z: Array) -> dict[str, Array]:
+        if self.sparsity.l0 is None:
+            return {}
+        active = (z > 0).sum(axis=1).mean()
+        off = np.clip(np.log(active / self.sparsity.l0), -2, 2) if active else -2
+        return {"price": params["price"] * np.exp(PRICE_RATE * off)}
+
+
+class L1(Priced):
     """A price for the size of every entry of the code."""
 
     def penalty(self, z: Array) -> float:
@@ -97,7 +118,7 @@ def clipped_rho_hat(z: Array) -> Array:
     return np.clip(z.mean(axis=0), eps, 1 - eps)
 
 
-class JumpReLU(Kind):
+class JumpReLU(Priced):
     """What is above a learned threshold, and a price for each latent that is."""
 
     def code(self, params: Params, a: Array, training: bool) -> Array:
@@ -124,7 +145,7 @@ class JumpReLU(Kind):
         return {"log_threshold": theta * d_theta}
 
 
-class Gated(Kind):
+class Gated(Priced):
     """A gate that says which latents are active, and a magnitude that says how strongly."""
 
     def magnitude(self, params: Params, a: Array) -> Array:

@@ -129,12 +129,13 @@ def loss_terms(
     a = preactivation(config, params, x if noisy is None else noisy)
     z = code(config.sparsity, config, params, a, training=True)
     D = dictionary(config, params)
+    kind = kind_of(config.sparsity, config)
     terms = {
         "reconstruction": sum(
             reconstruction_loss(config, z[:, :m] @ D[:m] + params["b_dec"], x)
             for m in prefixes(config)
         ),
-        "sparsity": kind_of(config.sparsity, config).loss(params, x, a, z, strength),
+        "sparsity": kind.loss(params, x, a, z, kind.strength(params, strength)),
         "weight_decay": config.weight_decay
         * sum((params[name] ** 2).sum() for name in ("W_enc", "W_dec") if name in params),
     }
@@ -168,7 +169,7 @@ def gradients(
         d_D[:m] += z[:, :m].T @ d_o
         d_b_dec += d_o.sum(axis=0)
     kind = kind_of(config.sparsity, config)
-    added = kind.loss_gradient(params, x, a, z, strength)
+    added = kind.loss_gradient(params, x, a, z, kind.strength(params, strength))
     d_z += added.pop("z", 0)
     through = kind.code_gradient(params, a, d_z)
     d_a = through.pop("a") + added.pop("a", 0)

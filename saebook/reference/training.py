@@ -7,7 +7,7 @@ from saebook.checks import as_array
 from saebook.config import SAEConfig, TrainConfig
 from saebook.parameters import normalize_decoder
 from saebook.reference.model import code, gradients, preactivation, update_counted
-from saebook.start import epoch_batches, noise_generator
+from saebook.start import begun, epoch_batches, noise_generator
 
 
 class Adam:
@@ -57,6 +57,8 @@ def fit(
             noisy = None if corruption is None else corruption(batch.copy(), noise)
             rate = train_config.learning_rate_at(optimizer.t, n_steps)
             strength = train_config.strength_at(optimizer.t)
+            if optimizer.t == 0:
+                params = {**params, **begun(config, params, batch)}
             a = preactivation(config, params, batch if noisy is None else noisy)
             z = code(config.sparsity, config, params, a, training=True)
             counted = update_counted(config, params, a, z)

@@ -9,11 +9,21 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from saebook.kinds import PRICE_RATE
 from saebook.model import Kind
 from saebook.tensorflow.distributed import batch_mean
 
 
-class L1(Kind):
+class Priced(Kind):
+    def count(self, a: tf.Tensor, z: tf.Tensor) -> None:
+        if self.sparsity.l0 is not None:
+            active = batch_mean(tf.reduce_sum(tf.cast(z > 0, z.dtype), axis=1, keepdims=True))[0]
+            off = tf.math.log(active / self.sparsity.l0)  # -inf where none is active
+            factor = tf.exp(PRICE_RATE * tf.clip_by_value(off, -2, 2))
+            self.model.price.assign(self.model.price * factor)
+
+
+class L1(Priced):
     def penalty(self, z: tf.Tensor) -> tf.Tensor:
         return self.sparsity.weight * tf.reduce_mean(tf.reduce_sum(tf.abs(z), axis=1))
 
@@ -26,7 +36,7 @@ class KL(Kind):
         return self.sparsity.beta * tf.reduce_sum(kl)
 
 
-class JumpReLU(Kind):
+class JumpReLU(Priced):
     def slope(self, theta: tf.Tensor, a: tf.Tensor) -> tf.Tensor:
         """0, with the slope that the window puts in the place of that of a step."""
         inside = tf.cast(tf.abs(a - theta) < self.sparsity.bandwidth / 2, a.dtype)
@@ -43,7 +53,7 @@ class JumpReLU(Kind):
         return strength * self.sparsity.weight * tf.reduce_mean(tf.reduce_sum(active, axis=1))
 
 
-class Gated(Kind):
+class Gated(Priced):
     def code(self, a: tf.Tensor, training: bool) -> tf.Tensor:
         scale = tf.exp(self.model.r_mag)
         magnitude = scale * (a - self.model.b_enc) + self.model.b_mag
