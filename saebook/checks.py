@@ -77,8 +77,6 @@ def as_array(x: Any, name: str) -> Array:
             array = np.column_stack([np.asarray(column) for _, column in x.items()])
     except (TypeError, ValueError, RuntimeError, BufferError) as error:
         raise ValueError(f"{name} must be an array of numbers, got {kind.__name__}.") from error
-    if array.dtype.kind == "O" and array.ndim == 0:  # NumPy wraps whatever it does not know
-        raise ValueError(f"{name} must hold real numbers, got {kind.__name__}.")
     half = "float" in array.dtype.name and array.dtype.itemsize < 4
     return array.astype(np.float32) if half else array
 
@@ -130,8 +128,11 @@ def check_floats(x: Any, name: str) -> None:
             f"{name} must hold floating-point numbers, got {x.dtype}; divide 8-bit images by 255."
         )
     if "float" not in x.dtype.name:  # of bfloat16 and its kin NumPy knows the name alone
-        hint = ", as of strings or of rows that differ in length" if x.dtype.kind == "O" else ""
-        raise ValueError(f"{name} must hold real numbers, got an array of {x.dtype}{hint}.")
+        found = f"an array of {x.dtype}"
+        if x.dtype.kind == "O":  # NumPy wraps whatever it does not know
+            found += ", as of strings or of rows that differ in length"
+            found = found if x.ndim else type(x.item()).__name__
+        raise ValueError(f"{name} must hold real numbers, got {found}.")
 
 
 def check_model_dtype(dtype: DTypeLike) -> None:
