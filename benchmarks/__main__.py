@@ -75,8 +75,8 @@ def loader():
         "tf.data, batch then map": loaders.tf_data_batched_first,
     }
     return {
-        "pytorch": run(works.LOADED, of_pytorch, repeats=3),
-        "tensorflow": run(works.LOADED, of_tensorflow, repeats=3),
+        "pytorch": run(works.LOADED, of_pytorch, repeats=9),
+        "tensorflow": run(works.LOADED, of_tensorflow, repeats=9),
     }
 
 

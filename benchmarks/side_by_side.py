@@ -40,12 +40,23 @@ def turn(contestant: Callable[..., Any], work: Work):
     return seconds, errors
 
 
+def pace(seconds):
+    """How slow the machine was in each round, of times ``(n_contestants, n_rounds)``.
+
+    The median contestant's time in units of its own median, so that a disturbance in one turn
+    counts for nothing. What a busy machine takes from threads that wait for each other stays.
+    """
+    seconds = np.asarray(seconds)
+    return np.median(seconds / np.median(seconds, axis=1, keepdims=True), axis=0)
+
+
 def run(work: Work, contestants: dict[str, Callable[..., Any]], repeats: int = 5):
     """Table of contestants: median seconds of an epoch, extremes, compile time, squared error.
 
     In every round each contestant has a turn, and each round another one begins, so that a machine
-    that slows down is no one's disadvantage. Each has a process of its own, which sleeps while
-    others have their turn: in one process the threads of two frameworks stand in each other's way.
+    that slows down is no one's disadvantage. What is compared is what was measured in the same
+    round: times are divided by its `pace`. Each has a process of its own, which sleeps while others
+    have their turn: in one process the threads of two frameworks stand in each other's way.
 
     The first epoch, which pays for compilation, is counted apart. The goal is an error 5 % above
     the largest that any of them ends with; ``seconds_to_goal`` counts all epochs until it is
@@ -64,14 +75,15 @@ def run(work: Work, contestants: dict[str, Callable[..., Any]], repeats: int = 5
                 done = processes[name].submit(turn, contestants[name], work)
                 turns[name].append(done.result())
     goal = 1.05 * max(errors[-1] for many in turns.values() for _, errors in many if errors)
+    epochs = {name: [np.median(seconds[1:]) for seconds, _ in many] for name, many in turns.items()}
+    slow = pace(list(epochs.values()))
     table = {}
     for name, many in turns.items():
-        epochs = [float(np.median(seconds[1:])) for seconds, _ in many]
-        median = float(np.median(epochs))
-        first = float(np.median([seconds[0] for seconds, _ in many]))
+        median = float(np.median(epochs[name] / slow))
+        first = float(np.median([seconds[0] for seconds, _ in many] / slow))
         table[name] = {
             "seconds": round(median, 4),
-            "range": [round(min(epochs), 4), round(max(epochs), 4)],
+            "range": [round(float(end(epochs[name])), 4) for end in (min, max)],
             "samples_per_second": round(work.n_samples / median),
             "first_epoch_more": round(max(first - median, 0.0), 2),
         }
@@ -80,7 +92,7 @@ def run(work: Work, contestants: dict[str, Callable[..., Any]], repeats: int = 5
             to_goal = [sum(seconds[:n]) for (seconds, _), n in zip(many, reached, strict=True)]
             table[name] |= {
                 "error": round(float(np.median([errors[-1] for _, errors in many])), 2),
-                "seconds_to_goal": round(float(np.median(to_goal)), 2),
+                "seconds_to_goal": round(float(np.median(to_goal / slow)), 2),
             }
         print(f"  {name:<34} {table[name]}", flush=True)
     return {

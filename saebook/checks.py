@@ -128,7 +128,11 @@ def check_floats(x: Any, name: str) -> None:
             f"{name} must hold floating-point numbers, got {x.dtype}; divide 8-bit images by 255."
         )
     if "float" not in x.dtype.name:  # of bfloat16 and its kin NumPy knows the name alone
-        raise ValueError(f"{name} must hold real numbers, got an array of {x.dtype}.")
+        found = f"an array of {x.dtype}"
+        if x.dtype.kind == "O":  # NumPy wraps whatever it does not know
+            found += ", as of strings or of rows that differ in length"
+            found = found if x.ndim else type(x.item()).__name__
+        raise ValueError(f"{name} must hold real numbers, got {found}.")
 
 
 def check_model_dtype(dtype: DTypeLike) -> None:
@@ -159,9 +163,11 @@ def check_shape(
 
 def check_array(config: SAEConfig, x: Any, name: str, image_shape: Shape | None = None) -> None:
     """Raise ValueError unless the array ``x`` has a type and a shape to train on; see below."""
-    if x.dtype != np.uint8:
+    if x.dtype.kind not in "iub":
         check_floats(x, name)
     check_shape(x.shape, config.n_features, name, image_shape)
+    if x.dtype != np.uint8:  # what is said of integers speaks of images, which have their shape
+        check_floats(x, name)
     if len(x) == 0:
         raise ValueError(f"{name} must hold at least one sample, got shape {x.shape}.")
 

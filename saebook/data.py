@@ -151,7 +151,7 @@ def own_copy(
     Returns
     -------
     Split
-        Images as they are in the file. (Those of EMNIST lie on their side there.)
+        Images as they are in the file. EMNIST's lie on their side: ``x_train.swapaxes(1, 2)``.
 
     Raises
     ------
@@ -210,8 +210,8 @@ def write_mnist(folder: StrPath, form: str = "torchvision") -> Path:
     form : {"torchvision", "npz"}
         "torchvision" writes the four IDX files to ``folder/MNIST/raw``, for
         ``torchvision.datasets.MNIST(folder, download=False)``; "npz" writes ``folder/mnist.npz``,
-        with the names and arrays of Keras's file. (Keras's own ``load_data`` takes no file but the
-        one of its checksum: do not put this one into its folder, or it deletes it.)
+        with the names and arrays of Keras's file, for `numpy.load` to read. (Keras's ``load_data``
+        takes no file but the one of its checksum; out of its own folder it deletes another.)
 
     Returns
     -------

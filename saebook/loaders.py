@@ -19,24 +19,49 @@ from saebook.config import SAEConfig
 
 
 def is_stream(x: Any, name: str) -> bool:
-    """Whether ``x`` gives batches one after another: no array or table, no list of rows."""
+    """Whether ``x`` gives batches, one after another: no array, table, list of rows or pictures."""
     if isinstance(x, list | tuple):
+        if x and hasattr(x[0], "__array_interface__") and not hasattr(x[0], "shape"):
+            return False  # pictures of PIL, each a sample
         first = f"batch 0 of {name}"
         return bool(x) and as_array(samples_alone(x[0], first), first).ndim >= 2
     whole = any(hasattr(type(x), known) for known in ("__array__", "__dlpack__", "nnz", "keys"))
     return isinstance(x, Iterable) and not whole
 
 
+def _zipped(batch: Any, name: str) -> Any:
+    """A list of samples and one of labels, as ``zip(*pairs)`` gives them, with the samples stacked.
+
+    Anything else stays as it is.
+    """
+    if len(batch) != 2 or not all(isinstance(part, list | tuple) and part for part in batch):
+        return batch
+    first, labels = batch
+    pictures = any(hasattr(first[0], known) for known in ("__array__", "__array_interface__"))
+    if not pictures or len(first) != len(labels) or np.ndim(labels[0]):
+        return batch
+    arrays = [as_array(sample, name) for sample in first]
+    if len(shapes := {array.shape for array in arrays}) > 1:
+        listed = ", ".join(map(str, sorted(shapes)))
+        raise ValueError(f"{name} must hold samples of one shape, got {listed}.")
+    return np.stack(arrays), labels
+
+
 def samples_alone(batch: Any, name: str) -> Any:
     """The samples of a batch, which come first where it is a list or tuple of samples and labels.
+
+    Either may be a list itself, as where a loader's ``collate_fn`` zips its samples.
 
     Raises
     ------
     ValueError
-        If there are not as many labels as samples, or a second array of samples differs from the
-        first, so that one of them would be lost.
+        If there are not as many labels as samples, samples of a list differ in shape, or a second
+        array of samples differs from the first, so that one of them would be lost.
     """
-    if not isinstance(batch, list | tuple) or not batch or not hasattr(batch[0], "shape"):
+    if not isinstance(batch, list | tuple) or not batch:
+        return batch
+    batch = _zipped(batch, name)
+    if not hasattr(batch[0], "shape"):
         return batch
     first, shape = batch[0], tuple(batch[0].shape)
     if len(shape) < 2:  # rows, or labels first
@@ -65,8 +90,15 @@ def pieces(x: Any, name: str, image_shape: Shape | None = None) -> Iterator[tupl
     Raises
     ------
     ValueError
-        As `samples_alone` and `as_array`, or if a first batch could also be a single image.
+        As `samples_alone` and `as_array`, if a first batch could also be a single image, or if a
+        pipeline of tf.data says that it never ends.
     """
+    cardinality = getattr(x, "cardinality", None)  # of tf.data, where -1 stands for infinite
+    if callable(cardinality) and int(cardinality()) == -1:
+        raise ValueError(
+            f"{name} must come to an end, which is that of an epoch, got a {type(x).__name__} that "
+            "repeats for ever; leave out repeat()."
+        )
     for number, batch in enumerate(x):
         part = f"batch {number} of {name}"
         array = as_array(samples_alone(batch, part), part)

@@ -37,25 +37,38 @@ def subplots(n_rows: int = 1, n_columns: int = 1, **options: Any) -> tuple[Any, 
         return plt.subplots(n_rows, n_columns, **options)
 
 
-def _tiles(
-    images: ArrayLike, n_columns: int, shape: tuple[int, int], limit: tuple[float, float], cmap: str
-) -> tuple[Any, Any]:
-    """The images as one array of tiles, framed by one pixel of NaN, in a bare axis.
+def _pictures(images: ArrayLike, shape: tuple[int, int]) -> Array:
+    """Rows or pictures as pictures, ``(n, height, width)`` of grey or ``(n, height, width, 3)``."""
+    images = np.asarray(images, dtype=float)
+    if images.ndim == 2 and images.shape[1] == shape[0] * shape[1]:
+        return images.reshape(-1, *shape)
+    if images.ndim == 3:
+        return images
+    if images.ndim == 4 and images.shape[1] in (1, 3):  # channels first, as PyTorch has them
+        images = np.moveaxis(images, 1, -1)
+    if images.ndim == 4 and images.shape[-1] in (1, 3):
+        return images[..., 0] if images.shape[-1] == 1 else images
+    raise ValueError(
+        f"images must have shape (n_images, {shape[0] * shape[1]}) for tiles of {shape}, or be "
+        f"pictures of one channel or three, got {images.shape}."
+    )
+
+
+def _tiles(images: Array, n_columns: int, limit: tuple[float, float], cmap: str) -> tuple[Any, Any]:
+    """Pictures as one array of tiles, framed by one pixel of NaN, in a bare axis.
 
     Each of their pixels is drawn as equally many pixels of the figure's file, so that it is crisp.
     """
-    images = np.asarray(images, dtype=float)
-    if images.ndim != 2 or images.shape[1] != shape[0] * shape[1]:
-        raise ValueError(
-            f"images must have shape (n_images, {shape[0] * shape[1]}) for tiles of {shape}, "
-            f"got {images.shape}."
-        )
+    tall, wide, *channels = images.shape[1:]
     n_rows = -(-len(images) // n_columns)
-    height, width = shape[0] + 1, shape[1] + 1
-    canvas = np.full((n_rows * height - 1, n_columns * width - 1), np.nan)
+    height, width = tall + 1, wide + 1
+    frame = (n_rows * height - 1, n_columns * width - 1)
+    canvas = np.full((*frame, *channels), 1.0 if channels else np.nan)
     for index, image in enumerate(images):
         top, left = index // n_columns * height, index % n_columns * width
-        canvas[top : top + shape[0], left : left + shape[1]] = image.reshape(shape)
+        if channels:  # matplotlib knows no limits for colours
+            image = ((image - limit[0]) / (limit[1] - limit[0])).clip(0, 1)
+        canvas[top : top + tall, left : left + wide] = image
     scale = max(1, round(WIDTH * DPI / canvas.shape[1])) / DPI
     size = (scale * canvas.shape[1], scale * canvas.shape[0])
     figure, axis = subplots(figsize=size, layout="none")
@@ -68,26 +81,30 @@ def _tiles(
 def dictionary(atoms: ArrayLike, n_columns: int = 16, shape: tuple[int, int] = (28, 28)) -> Figure:
     """Dictionary rows as pictures, each on its own scale: orange adds ink, purple takes it away.
 
+    Of pictures in colour, grey is 0, and each channel is added or taken away by itself.
+
     Parameters
     ----------
     atoms : array (n_atoms, n_features)
-        Rows of the decoder's weights (or of a transposed encoder).
+        Rows of the decoder's weights (or of a transposed encoder); or pictures, of any size, in
+        grey or colour, as a model's ``images`` makes them of rows.
     n_columns : int
         Pictures side by side.
     shape : (int, int)
-        Height and width of a picture in pixels; their product is ``n_features``.
+        Height and width in pixels of a picture that is a row; their product is ``n_features``.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    atoms = np.asarray(atoms, dtype=float)
-    largest = np.abs(atoms).max(axis=1, keepdims=True)
-    scaled = np.divide(atoms, largest, out=np.zeros_like(atoms), where=largest > 0)
-    figure, _ = _tiles(scaled, n_columns, shape, (-1, 1), "PuOr_r")
+    pictures = _pictures(atoms, shape)
+    largest = np.abs(pictures).max(axis=tuple(range(1, pictures.ndim)), keepdims=True)
+    scaled = np.divide(pictures, largest, out=np.zeros_like(pictures), where=largest > 0)
+    figure, _ = _tiles(scaled, n_columns, (-1, 1), "PuOr_r")
+    meaning = "orange pixels add ink, purple ones take it away"
     figure.alt = (
-        f"{len(atoms)} dictionary rows as {shape[0]} by {shape[1]} pictures "
-        f"in {n_columns} columns; orange pixels add ink, purple ones take it away."
+        f"{len(pictures)} dictionary rows as {pictures.shape[1]} by {pictures.shape[2]} pictures "
+        f"in {n_columns} columns; {'grey is 0' if pictures.ndim == 4 else meaning}."
     )
     return figure
 
@@ -98,9 +115,10 @@ def reconstructions(rows: Mapping[str, Array], shape: tuple[int, int] = (28, 28)
     Parameters
     ----------
     rows : dict of str to array (n_images, n_features)
-        The label of each row and its images in [0, 1], for example ``{"input": x, "KL": x_hat}``.
+        The label of each row and its images in [0, 1], for example ``{"input": x, "KL": x_hat}``;
+        or pictures, of any size, in grey or colour, as `reconstruct` gives them of pictures.
     shape : (int, int)
-        Height and width of a picture in pixels.
+        Height and width in pixels of a picture that is a row.
 
     Returns
     -------
@@ -110,13 +128,17 @@ def reconstructions(rows: Mapping[str, Array], shape: tuple[int, int] = (28, 28)
     if any(len(images) != n_images for images in rows.values()):
         lengths = {label: len(images) for label, images in rows.items()}
         raise ValueError(f"rows must hold equally many images, got {lengths}.")
-    images = np.concatenate(list(rows.values()))
-    figure, axis = _tiles(images, n_images, shape, (0, 1), "gray_r")
+    pictures = [_pictures(images, shape) for images in rows.values()]
+    if len({part.shape for part in pictures}) > 1:
+        shapes = {label: part.shape for label, part in zip(rows, pictures, strict=True)}
+        raise ValueError(f"rows must hold pictures of one shape, got {shapes}.")
+    tall = pictures[0].shape[1]
+    figure, axis = _tiles(np.concatenate(pictures), n_images, (0, 1), "gray_r")
     axis.set_axis_on()
     axis.grid(False)
     axis.spines[:].set_visible(False)
     axis.set_xticks([])
-    axis.set_yticks([shape[0] / 2 + (shape[0] + 1) * row for row in range(len(rows))], list(rows))
+    axis.set_yticks([tall / 2 + (tall + 1) * row for row in range(len(rows))], list(rows))
     axis.tick_params(length=0)
     # Room for the labels at the left, again in whole pixels of the file.
     width, height = figure.get_size_inches()

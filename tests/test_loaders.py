@@ -1,5 +1,6 @@
 """What loaders of both frameworks give: pairs and samples alone, images, 8-bit pixels, nonsense."""
 
+import collections
 import pickle
 from importlib import import_module
 
@@ -8,12 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from saebook import KL, SAEConfig, TopK, TrainConfig, metrics, mnist, weights
 from saebook.batches import Shards
 from saebook.estimators import SAEDenoiser, SAETransformer
-from saebook.start import epoch_order, init_from_samples
+from saebook.start import epoch_batches, epoch_order, init_from_samples
 
 TRAINING = TrainConfig(epochs=2, batch_size=32, learning_rate=1e-2)
 DIGITS = mnist(flat=False, dtype="uint8")
@@ -90,6 +92,75 @@ def test_a_loader_in_the_order_of_an_array_is_the_array(framework, dtype, worker
     expected = train(framework, ROWS[:64], dtype)
     loader = from_torch(IMAGES[:64], LABELS[:64], 32, workers, EpochOrder(64))
     assert_same(train(framework, loader, dtype), expected, exact=dtype == "float32")
+
+
+class Evenly:
+    """Batches of the rows that `fit` takes together from an array."""
+
+    def __init__(self, n_samples):
+        self.n_samples, self.epoch = n_samples, -1
+
+    def __iter__(self):
+        self.epoch += 1
+        batches = epoch_batches(self.n_samples, TRAINING.batch_size, TRAINING.seed, self.epoch)
+        yield from (rows.tolist() for rows in batches)  # a loader with workers asks twice to begin
+
+    def __len__(self):
+        return -(-self.n_samples // TRAINING.batch_size)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("labels", [LABELS, None], ids=["pairs", "samples"])
+def test_loaders_in_the_order_of_an_array_with_a_shorter_batch(framework, dtype, labels):
+    """80 samples in batches of 27, 27 and 26: from the array, workers and tf.data the same."""
+    expected = train(framework, ROWS, dtype)
+    assert [len(rows) for rows in Evenly(80)] == [27, 27, 26]
+    parts = [IMAGES] if labels is None else [IMAGES, labels]
+    tensors = TensorDataset(*map(torch.as_tensor, parts))
+    evenly = Evenly(80)
+    pipeline = tf.data.Dataset.from_generator(
+        lambda: (tuple(part[rows] for part in parts) for rows in evenly),
+        output_signature=tuple(
+            tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in parts
+        ),
+    )
+    for given in (
+        DataLoader(tensors, batch_sampler=Evenly(80)),
+        DataLoader(tensors, batch_sampler=Evenly(80), num_workers=2),
+        pipeline.prefetch(2),
+    ):
+        assert_same(train(framework, given, dtype), expected, exact=dtype == "float32")
+
+
+def test_a_list_of_pictures_is_an_array(framework):
+    expected = train(framework, PIXELS)
+    found = train(framework, PICTURES, x_val=PICTURES)
+    assert_same((found[0], {}), (expected[0], {}))
+    np.testing.assert_array_equal(
+        framework.encode(found[0], PICTURES), framework.encode(found[0], PIXELS)
+    )
+
+
+class Stream(IterableDataset):
+    """Samples one after another, of which nobody knows how many."""
+
+    def __iter__(self):
+        return zip(IMAGES, LABELS.tolist(), strict=True)
+
+
+def test_a_loader_without_a_length_or_in_batches_of_one(framework, tmp_path):
+    """`x_val`, a checkpoint and reading as well, none of which may ask for the length."""
+    expected = train(framework, np.split(ROWS, [30, 60]), x_val=ROWS)
+    stream = DataLoader(Stream(), 30)
+    path = tmp_path / "stream.safetensors"
+    found = train(framework, stream, x_val=stream, checkpoint=path)
+    assert_same(found, expected)
+    np.testing.assert_array_equal(
+        framework.encode(found[0], stream), framework.encode(expected[0], ROWS)
+    )
+    alone = train(framework, np.split(ROWS[:9], 9))
+    assert_same(train(framework, from_torch(IMAGES[:9], LABELS[:9], 1)), alone)
+    assert_same(train(framework, from_tf(IMAGES[:9], LABELS[:9], 1)), alone)
 
 
 def test_a_loader_keeps_its_own_order_size_and_shuffle(framework):
@@ -301,6 +372,29 @@ class Pairs(Words):
         return ROWS[number], 7
 
 
+class Samples(Words):
+    """Of each image and its label, what a function makes of them."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def __len__(self):
+        return 80
+
+    def __getitem__(self, number):
+        return self.make(torch.as_tensor(IMAGES[number]), int(LABELS[number]))
+
+
+Pair = collections.namedtuple("Pair", "image label")
+Turned = collections.namedtuple("Turned", "label image")
+PICTURES = [Image.fromarray(image) for image in PIXELS]
+
+
+def in_turn():
+    yield ROWS[:40]
+    yield ROWS[40:]
+
+
 def ragged(images):
     return tf.ragged.constant([image[: 20 + i].tolist() for i, image in enumerate(images)])
 
@@ -320,6 +414,32 @@ RIGHT = {
         torch.as_tensor(HALF).clone().requires_grad_(), tf.Variable(IMAGES[40:])
     ),
     "rows in a list": lambda: Yields([*ROWS[:40]], [*ROWS[40:]]),
+    "lists of lists": lambda: Yields(ROWS[:40].tolist(), ROWS[40:].tolist()),
+    "double precision": lambda: Yields(HALF.astype("d"), IMAGES[40:].astype("d")),
+    "pictures of PIL": lambda: Yields(PICTURES[:40], PICTURES[40:]),
+    "zipped pictures and labels": lambda: DataLoader(
+        TensorDataset(torch.arange(80)),
+        40,
+        collate_fn=lambda rows: tuple(zip(*((PICTURES[i], LABELS[i]) for (i,) in rows))),  # noqa: B905
+    ),
+    "zipped tensors and labels": lambda: DataLoader(
+        Samples(lambda image, label: (image, label)),
+        40,
+        collate_fn=lambda pairs: [list(part) for part in zip(*pairs)],  # noqa: B905
+    ),
+    "named pairs": lambda: DataLoader(Samples(Pair), 40),
+    "labels and places": lambda: DataLoader(
+        TensorDataset(torch.as_tensor(IMAGES), torch.as_tensor(LABELS), torch.arange(80)), 40
+    ),
+    "weights of samples": lambda: tf.data.Dataset.from_tensor_slices(
+        (IMAGES, LABELS, np.ones(80, "f"))
+    ).batch(40),
+    "labels as one-hot rows": lambda: Yields(
+        (HALF, np.eye(10)[LABELS[:40]]), (IMAGES[40:], np.eye(10)[LABELS[40:]])
+    ),
+    "as tensorflow_datasets": lambda: tf.data.Dataset.from_tensor_slices(
+        (PIXELS[..., None], LABELS.astype(np.int64))
+    ).batch(40),
 }
 WRONG = {
     "labels first": (
@@ -364,7 +484,78 @@ WRONG = {
         lambda: tf.data.Dataset.from_tensor_slices(["seven", "one"]).batch(2),
         "batch 0 of x must hold real numbers, got an array of object",
     ),
-    "None": (lambda: Yields(None), "batch 0 of x must hold real numbers"),
+    "None": (lambda: Yields(None), "batch 0 of x must hold real numbers, got NoneType"),
+    "dicts of a loader": (
+        lambda: DataLoader(Samples(lambda image, label: {"image": image, "label": label}), 40),
+        "batch 0 of x must be an array, got a dict with the keys image, label; give the samples",
+    ),
+    "two of three arrays are samples": (
+        lambda: DataLoader(TensorDataset(*map(torch.as_tensor, (IMAGES, 1 - IMAGES, LABELS))), 40),
+        "batch 0 of x must hold samples once, got two arrays that differ",
+    ),
+    "named pairs, labels first": (
+        lambda: DataLoader(Samples(lambda image, label: Turned(label, image)), 40),
+        r"batch 0 of x must be one array, got a Turned of 2 in shapes \(40, 1, 28, 28\), \(40,\)",
+    ),
+    "a class number first": (
+        lambda: Yields((7, IMAGES)),
+        r"batch 0 of x must be one array, got a tuple of 2 in shapes \(\), \(80, 1, 28, 28\)",
+    ),
+    "labels alone, as integers": (
+        lambda: DataLoader(TensorDataset(torch.as_tensor(LABELS).long()), 40),
+        r"batch 0 of x must have shape \(n_samples, 784\) to suit the model, got \(1, 40\)",
+    ),
+    "class numbers": (
+        lambda: Yields(*LABELS.tolist()),
+        r"batch 0 of x must have shape \(n_samples, 784\) to suit the model, got \(\)",
+    ),
+    "pairs in a list": (
+        lambda: Yields([(image, 7) for image in IMAGES]),
+        "batch 0 of x must be an array of numbers, got list",
+    ),
+    "a list of pairs": (
+        lambda: [(image, 7) for image in IMAGES],
+        r"batch 0 of x must be a batch, got \(1, 28, 28\), which|x must be an array .* got list",
+    ),
+    "pictures that differ": (
+        lambda: [*PICTURES[:9], Image.new("L", (20, 28))],
+        "x must be an array of numbers, got list",
+    ),
+    "zipped pictures that differ": (
+        lambda: Yields((PICTURES[:1] + [Image.new("L", (20, 28))], [7, 1])),
+        r"batch 0 of x must hold samples of one shape, got \(28, 20\), \(28, 28\)",
+    ),
+    "pairs of pictures in a list": (
+        lambda: Yields([(image, image) for image in IMAGES[:2]]),
+        r"batch 0 of x must have shape .* got \(2, 2, 1, 28, 28\)",
+    ),
+    "a pair within a pair": (
+        lambda: Yields(((IMAGES,), LABELS)),
+        r"batch 0 of x must be one array, got a tuple of 2 in shapes",
+    ),
+    "several crops": (
+        lambda: Yields(np.stack([IMAGES] * 5, 1)),
+        r"batch 0 of x must have shape .* got \(80, 5, 1, 28, 28\)",
+    ),
+    "one for ever": (
+        lambda: tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).repeat().batch(40).prefetch(2),
+        "x must come to an end, which is that of an epoch, got a _PrefetchDataset that repeats for",
+    ),
+    "a ragged pipeline": (
+        lambda: tf.data.Dataset.from_tensor_slices(
+            tf.ragged.constant([row[: 700 + i].tolist() for i, row in enumerate(ROWS[:4])])
+        ).ragged_batch(2),
+        "batch 0 of x must hold real numbers, got RaggedTensor",
+    ),
+    "rows that differ in length": (
+        lambda: Yields(np.array([ROWS[0], ROWS[1, :20]], object)),
+        "got an array of object, as of strings or of rows that differ in length",
+    ),
+    "complex numbers": (
+        lambda: Yields(IMAGES.astype("F")),
+        "batch 0 of x must hold real numbers, got an array of complex64",
+    ),
+    "a function": (lambda: in_turn, "x must hold real numbers, got function"),
     "ragged images": (
         lambda: Yields([IMAGES[0, 0], IMAGES[1, 0, :20]]),
         "batch 0 of x must have a label for each sample, got arrays in shapes",
@@ -434,6 +625,11 @@ WRONG = {
         "x must be an array or give batches, got a data set, Pairs; give a DataLoader of it",
     ),
     "used up": (lambda: iter([ROWS]), "x must be an iterable that starts anew in every epoch"),
+    "used up, a generator": (in_turn, "x must be an iterable that starts anew in .* got generator"),
+    "used up, an iterator of NumPy's": (
+        lambda: tf.data.Dataset.from_tensor_slices(ROWS).batch(40).as_numpy_iterator(),
+        "x must be an iterable that starts anew in every epoch, .* got NumpyIterator",
+    ),
 }
 
 
@@ -452,7 +648,7 @@ def test_what_a_loader_may_not_give(framework, kind):
     assert "\n" not in text
 
 
-@pytest.mark.parametrize("kind", [k for k in WRONG if k not in ("nothing", "used up")])
+@pytest.mark.parametrize("kind", [k for k in WRONG if k != "nothing" and "used up" not in k])
 def test_reading_refuses_the_same(framework, kind):
     model = framework.SparseAutoencoder(CONFIG, device="cpu")
     make, message = WRONG[kind]

@@ -80,6 +80,42 @@ def test_wrong_tiles_are_refused():
         plots.dictionary(np.zeros((3, 10)))
 
 
+def canvas_of(figure):
+    return np.asarray(figure.axes[0].images[0].get_array())
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (1, 6, 5), (6, 5, 1)])
+def test_grey_pictures_are_drawn_as_their_rows(shape):
+    rows = RNG.random((4, 30))
+    for draw in (
+        lambda x: plots.dictionary(x, 2, (6, 5)),
+        lambda x: plots.reconstructions({"input": x, "again": x}, (6, 5)),
+    ):
+        found, expected = draw(rows.reshape(-1, *shape)), draw(rows)
+        np.testing.assert_array_equal(canvas_of(found), canvas_of(expected))
+        assert found.alt == expected.alt
+
+
+def test_pictures_in_colour_channels_first_or_last():
+    first = RNG.random((2, 3, 6, 5))
+    last = np.moveaxis(first, 1, -1)
+    drawn = canvas_of(plots.reconstructions({"input": first, "KL": last}))
+    assert drawn.shape == (13, 11, 3)
+    np.testing.assert_allclose(drawn[:6, :5], last[0])
+    np.testing.assert_allclose(drawn[7:, 6:], last[1])
+    assert (drawn[6] == 1).all()
+    figure = plots.dictionary(first - 0.5, n_columns=2)
+    np.testing.assert_allclose(
+        canvas_of(figure)[:6, :5], 0.5 + (last[0] - 0.5) / np.abs(last[0] - 0.5).max() / 2
+    )
+    assert "6 by 5 pictures" in figure.alt
+    assert "grey is 0" in figure.alt
+    with pytest.raises(ValueError, match=r"rows must hold pictures of one shape, got {'a': \(2, 6"):
+        plots.reconstructions({"a": first, "b": last[:, :, :4]})
+    with pytest.raises(ValueError, match=r"pictures of one channel or three, got \(2, 2, 6, 5\)"):
+        plots.dictionary(first[:, :2])
+
+
 def test_rows_of_unequal_length_are_refused():
     with pytest.raises(ValueError, match=r"equally many images, got {'a': 2, 'b': 3}"):
         plots.reconstructions({"a": np.zeros((2, 784)), "b": np.zeros((3, 784))})

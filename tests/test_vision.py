@@ -1,8 +1,10 @@
 """The real torchvision and Keras, on data that the package wrote, without a network."""
 
 import gzip
+import os
 import socket
 import struct
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,9 +12,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader, Subset
 
-from saebook import KL, SAEConfig, TrainConfig, metrics, mnist
+from saebook import KL, SAEConfig, TopK, TrainConfig, metrics, mnist, plots
 from saebook.data import own_copy, write_mnist
 from saebook.estimators import SAEDenoiser
 from saebook.idx import idx_bytes, read_idx
@@ -208,6 +211,58 @@ def test_other_spellings_and_sets_of_emnist(tmp_path):
     dotted = tmp_path / "dotted"
     write(dotted, {k.replace("-idx", ".idx"): v for k, v in idx_files(*small()).items()})
     same(own_copy(dotted, **options), small())
+
+
+def test_letters_of_emnist_are_torchvisions_and_stand_up(tmp_path):
+    """Numbered from 1 to 26, and on their side in the file."""
+    x_train, _, x_test, _ = small()
+    y_train, y_test = (np.arange(n, dtype=np.uint8) % 26 + 1 for n in (200, 50))
+    letters = (np.ascontiguousarray(x_train.swapaxes(1, 2)), y_train, x_test, y_test)
+    write(tmp_path / "EMNIST" / "raw", idx_files(*letters, "emnist-letters-", "test"))
+    found = own_copy(tmp_path, n_validation=20, flat=False, dtype="uint8")
+    np.testing.assert_array_equal(found.x_train.swapaxes(1, 2), x_train[:180])
+    assert (found.y_train.min(), found.y_train.max()) == (1, 26)
+    data = datasets.EMNIST(tmp_path, split="letters", train=True)
+    np.testing.assert_array_equal(data.data.numpy()[:180], found.x_train)
+    np.testing.assert_array_equal(data.targets.numpy()[:180], found.y_train)
+
+
+def test_keras_reads_fashion_mnist_from_the_same_files(tmp_path):
+    """It asks for no checksum of these, so that its loading line needs no network."""
+    folder = write(tmp_path / "datasets" / "fashion-mnist", idx_files(*small()), zipped=True)
+    same(own_copy(folder, n_validation=20, flat=False, dtype="uint8"), small())
+    lines = (
+        "import keras, numpy as np; "
+        "(x_train, y_train), (x_test, y_test) = keras.datasets.fashion_mnist.load_data(); "
+        "np.savez('read.npz', x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)"
+    )
+    env = os.environ | {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
+    subprocess.run([sys.executable, "-c", lines], cwd=tmp_path, env=env, check=True)
+    same(own_copy(tmp_path / "read.npz", n_validation=20, flat=False, dtype="uint8"), small())
+
+
+def test_a_folder_of_pictures_in_colour(framework, tmp_path):
+    """From files to pictures again, of a size and with channels that no digit has."""
+    rng = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        for number in range(10):
+            pixels = rng.integers(0, 256, (20, 18 + number, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / label / f"{number}.png")
+    same_size = transforms.Compose([transforms.Resize((16, 12)), transforms.ToTensor()])
+    loader = DataLoader(datasets.ImageFolder(tmp_path, transform=same_size), batch_size=8)
+    model = framework.SparseAutoencoder(SAEConfig(3 * 16 * 12, 8, sparsity=TopK(2)), device="cpu")
+    framework.fit(model, loader, TRAINING, progress=False)
+    assert model.image_shape == (3, 16, 12)
+    pictures = framework.reconstruct(model, loader)
+    assert pictures.shape == (20, 3, 16, 12)
+    figure = plots.reconstructions({"input": next(iter(loader))[0], "rebuilt": pictures[:8]})
+    assert figure.axes[0].images[0].get_array().shape == (2 * 16 + 1, 8 * 12 + 7, 3)
+    assert plots.dictionary(model.images(model.to_numpy()["W_dec"])).alt.startswith("8 dictionary")
+    unlike = datasets.ImageFolder(tmp_path, transform=transforms.ToTensor())
+    message = r"batch 0 of x must have shape \(n_samples, 576\) .* got \(1, 3, 20, 18\)"
+    with pytest.raises(ValueError, match=message):
+        framework.fit(model, DataLoader(unlike, 1), TRAINING, progress=False)
 
 
 def test_all_of_fashion_mnists_form_and_torchvisions_reading(tmp_path):
