@@ -73,6 +73,7 @@ def doctor_command() -> None:
 @click.option("--beta", default=1.0, show_default=True, help="KL: weight of the penalty.")
 @click.option("--l1", default=0.1, show_default=True, help="L1: weight of the penalty.")
 @click.option("--weight", type=float, help="Other kinds: weight of the penalty.")
+@click.option("--l0", type=float, help="L1 and others with a price: wanted active latents instead.")
 @click.option("--noise", default=0.0, help="Train to denoise: standard deviation of the noise.")
 @click.option("--epochs", default=20, show_default=True)
 @click.option("--batch-size", default=256, show_default=True)
@@ -236,10 +237,12 @@ def _height_width(shape: Shape | None) -> tuple[int, int] | None:
 
 def _kind(name: str, options: Mapping[str, Any]) -> Sparsity | None:
     """The kind of sparsity of that name, with those of the options that are settings of it."""
+    fields = [] if name == "none" else [field.name for field in dataclasses.fields(KINDS[name])]
+    if options["l0"] is not None and "l0" not in fields:
+        raise ValueError(f"--l0 needs a --kind with a price, l1, jumprelu or gated, got {name}.")
     if name == "none":
         return None
     given = {**options, "weight": options["l1"] if name == "l1" else options["weight"]}
-    fields = [field.name for field in dataclasses.fields(KINDS[name])]
     return KINDS[name](**{n: given[n] for n in fields if given.get(n) is not None})
 
 

@@ -83,6 +83,7 @@ def test_every_kind_trains_and_encodes(folder, kind):
     ("options", "sparsity", "training", "noise"),
     [
         ("--kind l1 --l1 0.7", L1(0.7), {}, 0),
+        ("--kind l1 --l0 9", L1(0.1, l0=9.0), {}, 0),
         ("--kind kl --rho 0.2 --beta 3", KL(0.2, 3.0), {}, 0),
         ("--kind batchtopk --k 3", BatchTopK(3), {}, 0),
         ("--k 3 --noise 0.3", TopK(3), {}, 0.3),
@@ -321,6 +322,7 @@ def test_the_same_command_goes_on_where_it_was_interrupted(folder, monkeypatch):
         (["train", "x.npy", "-o", "m", "--kind", "dense"], 2, "'dense' is not one of"),
         (["train", "x.npy", "-o", "m", "--epochs", "0"], 1, "epochs must be an integer"),
         (["train", "x.npy", "-o", "m", "--k", "999"], 1, "TopK.k must be at most n_latents"),
+        (["train", "x.npy", "-o", "m", "--l0", "9"], 1, "--l0 needs a --kind with a price, l1"),
         (["train", "x.npy", "-o", "m", "--device", "gpu9"], 1, "device must be 'auto' or"),
         (["train", "x.npy", "-o", "none/m", *SMALL], 1, "must lie in a folder that is there"),
         (["train", "x.npy", "-o", ""], 1, "must be a file"),
