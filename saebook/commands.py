@@ -21,6 +21,11 @@ LAYOUT = click.option(
 )
 K = click.option("--k", type=int, help="TopK: latents per sample, where the file does not say it.")
 THRESHOLD = click.option("--threshold", type=float, help="overcomplete's BatchTopK: its threshold.")
+NORMALIZATION = click.option(
+    "--normalization",
+    type=click.Choice(["l2", "identity"]),
+    help="overcomplete's dictionary: as the model there has it, l2 by default.",
+)
 NORMALIZED = click.option(
     "--normalized", is_flag=True, help="openai's TopK: I know that its samples are normalised."
 )
@@ -60,6 +65,7 @@ def _read(path: str, layout: str | None, **options: Any) -> tuple[str, SAEConfig
 @LAYOUT
 @K
 @THRESHOLD
+@NORMALIZATION
 @NORMALIZED
 def convert(model: str, out: str, to: str, layout: str | None, **options: Any) -> None:
     """Write MODEL, a file or folder in any layout, to OUT in another.
@@ -79,6 +85,7 @@ def convert(model: str, out: str, to: str, layout: str | None, **options: Any) -
 @LAYOUT
 @K
 @THRESHOLD
+@NORMALIZATION
 @NORMALIZED
 def inspect_command(model: str, layout: str | None, **options: Any) -> None:
     """Say what MODEL is, a file or folder in any layout; nothing in it is executed."""
@@ -136,6 +143,7 @@ def _spread(values: Array) -> str:
 @LAYOUT
 @K
 @THRESHOLD
+@NORMALIZATION
 @NORMALIZED
 def export_command(
     model: str, out: str, part: str, data: str | None, key: str | None, layout: str | None,

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from saebook import _renamed
@@ -55,3 +56,12 @@ def _partial(path: StrPath) -> Path:
 
 
 __getattr__ = _renamed.names_of(__name__)
+
+
+def shown(names: Iterable[str]) -> str:
+    """Names from a file as they may stand in a message: a dozen, in one line, of any length."""
+    found = sorted(names)
+    cut = [name if len(name) <= 60 else f"{name[:57]}..." for name in found[:12]]
+    plain = [name if name.isprintable() else ascii(name) for name in cut]
+    more = [f"and {len(found) - 12} more"] if len(found) > 12 else []
+    return ", ".join(plain + more) or "none"

@@ -20,7 +20,7 @@ from safetensors.numpy import save as to_bytes
 from saebook._types import Array, Params, Shape, StrPath
 from saebook.checks import check_model_dtype, check_params
 from saebook.config import SAEConfig
-from saebook.files import check_writable, replace_file
+from saebook.files import check_writable, replace_file, shown
 from saebook.kinds import KINDS, AuxK, Priced
 from saebook.model import Autoencoder
 from saebook.parameters import parameter_shapes
@@ -166,7 +166,7 @@ def read_all(path: StrPath) -> tuple[SAEConfig, dict[str, Array], dict[str, Arra
         extra = {name for name in names if name.startswith("adam.")} if notes is not None else set()
         if names - extra != set(shapes):
             raise ValueError(
-                f"{path} must hold the tensors {', '.join(shapes)}, got {', '.join(sorted(names))}."
+                f"{path} must hold the tensors {', '.join(shapes)}, got {shown(names)}."
             )
         dtypes = set()
         for name, shape in shapes.items():  # before anything of that size is read

@@ -245,6 +245,19 @@ def test_convert_and_inspect(model):
         assert line in said
 
 
+def test_a_dictionary_of_overcomplete_is_read_as_its_model_has_it(model):
+    """What is written for it has rows of any norm, and says so nowhere."""
+    config = replace(CONFIGS[1], activation="relu")
+    params = random_params(config) | {"b_dec": np.zeros(6, np.float32)}
+    interop.write(config, params, "m.pt", "overcomplete")
+    said = run("inspect", "m.pt", "--normalization", "identity").output
+    norms = np.linalg.norm(params["W_dec"], axis=1)
+    assert f"rows            norms {norms.min():.4g}, {np.median(norms):.4g}" in said
+    assert "rows            norms 1, 1, 1" in run("inspect", "m.pt").output
+    run("convert", "m.pt", "back.safetensors", "--normalization", "identity")
+    np.testing.assert_array_equal(interop.read("back.safetensors")[1]["W_dec"], params["W_dec"])
+
+
 def test_inspect_tells_thresholds_and_rows_without_a_direction(model):
     config = CONFIGS[8]
     params = random_params(config)

@@ -18,10 +18,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch
 
 from saebook import L1, BatchTopK, Gated, JumpReLU, SAEConfig, TopK, interop, reference, weights
+from saebook.__main__ import main
 from saebook.interop import contents, torch_reader
 from saebook.parameters import parameter_shapes
 
@@ -224,7 +227,10 @@ def refused(path, message, **options):
             "hook_point_out must be hook_point_in, 'samples', got 'there'",
         ),
         ({"d_model": 7}, r"W_E must have shape \(d_model, ...\), \(7, ...\), got \(6, 8\)"),
-        ({"norm_activation": "dataset-wise"}, "dataset_average_.* must be a number above 0 .*nan"),
+        (
+            {"norm_activation": "dataset-wise"},
+            "dataset_average_.* must be a number above 0 .*got none",
+        ),
     ],
 )
 def test_what_is_no_autoencoder_of_llamascopium_is_refused(changes, message, tmp_path):
@@ -419,6 +425,119 @@ def test_swapped_axes_cut_files_and_thresholds_that_are_no_numbers(tmp_path):
         refused(short, "must be a whole safetensors file")
 
 
+def refused_by_both_commands(path, message):
+    """One sentence, exit status 1, and nothing written."""
+    for command in (["inspect", str(path)], ["convert", str(path), f"{path}.out"]):
+        found = CliRunner().invoke(main, command)
+        assert found.exit_code == 1, found.exception
+        assert re.search(message, found.output), found.output
+        assert len(found.output.splitlines()) == 1
+        assert found.output.isprintable() or found.output.rstrip("\n").isprintable()
+    assert not Path(f"{path}.out").exists()
+
+
+@pytest.mark.parametrize("d_model", [None, "6", 6.5, -6, 10**13, [6], "left out"])
+def test_a_bias_that_is_left_out_does_not_ask_for_the_width_that_a_file_claims(d_model, tmp_path):
+    _, path = written("openmoss", TOPK, tmp_path)
+    t = load_file(path / "sae_weights.safetensors")
+    del t["b_D"]
+    save_file(t, path / "sae_weights.safetensors")
+    settings = json.loads((path / "config.json").read_text()) | {"use_decoder_bias": False}
+    (path / "config.json").write_text(json.dumps(settings | {"d_model": 6}))
+    assert not interop.read(path)[1]["b_dec"].any()
+    settings["d_model"] = d_model
+    if d_model == "left out":
+        del settings["d_model"]
+    (path / "config.json").write_text(json.dumps(settings))
+    refused_by_both_commands(path, r"W_E must have shape \(d_model, \.\.\.\), .*got \(6, 8\)")
+    save_file({"b_E": t["b_E"]}, path / "sae_weights.safetensors")
+    refused_by_both_commands(path, "must hold the tensors W_E, b_E, W_D, got b_E")
+
+
+@pytest.mark.parametrize(
+    ("layout", "name"),
+    [
+        ("openmoss", "use_decoder_bias"),
+        ("openmoss", "sparsity_include_decoder_norm"),
+        ("saelens", "rescale_acts_by_decoder_norm"),
+        ("saelens", "apply_b_dec_to_input"),
+        ("sparsify", "transcode"),
+        ("sparsify", "skip_connection"),
+    ],
+)
+def test_a_switch_in_quotes_is_not_taken_for_true(layout, name, tmp_path):
+    _, path = written(layout, TOPK, tmp_path)
+    described = path / ("config.json" if layout == "openmoss" else "cfg.json")
+    described.write_text(json.dumps(json.loads(described.read_text()) | {name: "false"}))
+    refused_by_both_commands(path, "must be .*, got 'false'")
+
+
+@pytest.mark.parametrize(
+    ("norm", "got"), [(None, "none"), ([1.0, 2.0], r"shape \(2,\)"), (np.nan, "nan"), (0.0, "0.0")]
+)
+def test_a_norm_of_the_data_that_is_no_number_is_named(norm, got, tmp_path):
+    _, path = written("openmoss", TOPK, tmp_path)
+    settings = json.loads((path / "config.json").read_text()) | {"norm_activation": "dataset-wise"}
+    (path / "config.json").write_text(json.dumps(settings))
+    t = load_file(path / "sae_weights.safetensors")
+    if norm is not None:
+        t["dataset_average_activation_norm.samples"] = np.array(norm, np.float32)
+    save_file(t, path / "sae_weights.safetensors")
+    refused_by_both_commands(path, f"above 0 where norm_activation is 'dataset-wise', got {got}")
+
+
+def test_archives_and_arrays_that_no_publisher_writes(tmp_path):
+    path = tmp_path / "m.npz"
+    np.savez(path)
+    refused_by_both_commands(path, "got the tensors none")
+    for value, got in (("x", "<U1"), (np.nan, "numbers from nan"), (2.0, "numbers from 2")):
+        np.savez(path, **arrays(), scaling_factor=np.array(value))
+        refused_by_both_commands(path, f"scaling_factor must be 1, got {got}")
+    np.savez(path, **arrays())
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 6] = 99  # the version that is needed to unpack it
+    path.write_bytes(content)
+    refused_by_both_commands(
+        path, "must be an .npz file, got one that cannot be read: zip file ver"
+    )
+
+
+def test_names_in_a_file_do_not_break_or_fill_the_message(tmp_path):
+    path, one = tmp_path / "m.safetensors", np.ones(1, np.float32)
+    save_file({f"\x1b[31m\n{number}": one for number in range(40)}, path)
+    refused_by_both_commands(path, r"got the tensors '\\x1b\[31m\\n0', .*, and 28 more")
+    params, whole = written("saebook", PLAIN, tmp_path.parent)
+    with safe_open(whole, "numpy") as file:
+        save_file(params | {"\x1b": one}, path, file.metadata())
+    refused_by_both_commands(path, r"got '\\x1b', W_dec, W_enc, b_dec, b_enc\.")
+    save_file({"W_enc": one, "b_enc": one, "x" * 500: one}, path)
+    with pytest.raises(ValueError, match=r"got W_enc, b_enc, x{57}\.\.\.\.$"):
+        interop.read(path, "goodfire")
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_threshold_beyond_all_numbers_is_written_as_the_largest(tmp_path):
+    """A latent of llamascopium with a logarithm of 1e30 is never active, there and elsewhere."""
+    params, path = written("openmoss", JUMP, tmp_path)
+    t = load_file(path / "sae_weights.safetensors")
+    name = "activation_function.log_jumprelu_threshold"
+    t[name][2] = 1e30
+    save_file(t, path / "sae_weights.safetensors")
+    config, params = interop.read(path)
+    z = reference.encode(config, {n: v.astype(np.float64) for n, v in params.items()}, X)
+    assert not z[:, 2].any()
+    assert z.any()
+    for layout in ("saelens", "dictionary_learning", "overcomplete", "openmoss", "gemma_scope"):
+        out = tmp_path / f"{layout}{Path(WAYS[layout][0]).suffix}"
+        params["b_dec"] *= layout != "overcomplete"
+        interop.write(config, params, out, layout)
+        found, read = interop.read(out, **options_of(layout, config))
+        again = reference.encode(found, {n: v.astype(np.float64) for n, v in read.items()}, X)
+        np.testing.assert_array_equal(again != 0, z != 0)
+    found = CliRunner().invoke(main, ["inspect", str(path)])
+    assert "3.403e+38 (least, median, most)" in found.output
+
+
 def test_objects_in_an_npz_file_are_not_unpickled(tmp_path):
     np.savez(tmp_path / "m.npz", **arrays(W_enc=np.array([Harmful(tmp_path / "harm")] * 2)))
     refused(tmp_path / "m.npz", "must be an .npz file of plain arrays")
@@ -521,7 +640,9 @@ def test_a_file_of_pytorch_is_read_in_a_process_of_its_own(tmp_path, monkeypatch
     assert not (tmp_path / "harm").exists()
 
 
-@pytest.mark.parametrize("form", ["not a zip", "bomb", "view", "list", "object", "sparse"])
+@pytest.mark.parametrize(
+    "form", ["not a zip", "bomb", "view", "shared", "list", "object", "sparse", "harm", "number"]
+)
 def test_a_file_of_pytorch_that_is_not_what_it_should_be(form, tmp_path):
     path = tmp_path / "m.pt"
     if form == "not a zip":
@@ -539,6 +660,9 @@ def test_a_file_of_pytorch_that_is_not_what_it_should_be(form, tmp_path):
     else:
         held = {
             "view": ({"a": torch.ones(1).expand(2**20, 2**12)}, r"has shape \(1048576, 4096\) in"),
+            "shared": (dict.fromkeys(map(str, range(99)), torch.ones(2**16)), "have more than"),
+            "harm": ({"a": Harmful(tmp_path / "harm")}, r"text, \S*open; nothing of it was exec"),
+            "number": ({"a": 10**5000}, "text, Unsupported operand 139; nothing of it was exec"),
             "list": ([torch.ones(3)], "it holds one list, not tensors by name"),
             "object": ({"a": (1, 2)}, "a is a tuple, neither a tensor nor a number"),
             "sparse": ({"a": torch.eye(3).to_sparse()}, "a is not a plain tensor"),
@@ -546,6 +670,7 @@ def test_a_file_of_pytorch_that_is_not_what_it_should_be(form, tmp_path):
         torch.save(held[form][0], path)
         message = held[form][1]
     refused(path, message)
+    assert not (tmp_path / "harm").exists()
 
 
 def test_half_precision_is_widened_in_every_file(tmp_path):

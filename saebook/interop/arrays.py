@@ -139,8 +139,9 @@ def from_arrays(
             "to output that a transcoder has."
         )
     scale = arrays.pop("scaling_factor", np.ones(1)) if layout == "gemma_scope" else np.ones(1)
-    if not np.allclose(scale, 1):
-        raise ValueError(f"{path}: scaling_factor must be 1, got numbers from {scale.min():.3g}.")
+    if scale.dtype.kind not in "fiu" or not np.allclose(scale, 1):
+        got = f"numbers from {scale.min():.3g}" if scale.dtype.kind in "fiu" else scale.dtype
+        raise ValueError(f"{path}: scaling_factor must be 1, got {got}.")
     values = tensors.picked(path, arrays | rest, found.names)
     try:
         kind: Sparsity | None = None

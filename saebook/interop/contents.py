@@ -63,6 +63,14 @@ def has_header_of_saebook(path: Path) -> bool:
         return "saebook" in (file.metadata() or {})
 
 
+def flag(path: Path, settings: dict[str, Any], name: str, default: bool) -> bool:
+    """A setting that is True or False, or ValueError: "false" in quotes would count as true."""
+    found = settings.get(name, default)
+    if not isinstance(found, bool):
+        raise ValueError(f"{path}: {name} must be true or false, got {found!r}.")
+    return found
+
+
 def names_in(path: Path) -> set[str]:
     """The names of the tensors of a safetensors or .npz file, nothing else of it being read."""
     if path.suffix == ".npz":
@@ -117,7 +125,9 @@ def _widened(value: Array, kind: str) -> Array:
 def _opened_zip(path: Path) -> zipfile.ZipFile:
     try:
         file = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
+    except OSError:
+        raise
+    except Exception as error:  # BadZipFile, NotImplementedError for a version, and what comes
         raise ValueError(
             f"{path} must be an .npz file, got one that cannot be read: {error}."
         ) from None

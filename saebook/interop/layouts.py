@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from saebook import weights
 from saebook._types import Array, Params, StrPath
 from saebook.config import SAEConfig
+from saebook.files import shown
 from saebook.interop import arrays, contents
 from saebook.interop.dictionary_learning import from_dictionary_learning, to_dictionary_learning
 from saebook.interop.openai import from_openai, to_openai
@@ -93,10 +94,9 @@ def recognize(path: StrPath) -> str:
             return "saebook"
         found = [layout for layout, wanted in _TENSORS.items() if names >= set(wanted)]
     if not found:
-        shown = ", ".join(sorted(names)[:12]) or "nothing"
         raise ValueError(
             f"{path} must hold a model in one of the layouts {', '.join(LAYOUTS)}, got "
-            f"{'the files' if path.is_dir() else 'the tensors'} {shown}."
+            f"{'the files' if path.is_dir() else 'the tensors'} {shown(names)}."
         )
     return found[0]
 

@@ -11,7 +11,7 @@ from safetensors.numpy import save as to_bytes
 from saebook._types import Array, Params, StrPath
 from saebook.config import SAEConfig
 from saebook.interop import tensors
-from saebook.interop.contents import read_json, read_tensors
+from saebook.interop.contents import flag, read_json, read_tensors
 from saebook.kinds import L1, BatchTopK, JumpReLU, Sparsity, TopK
 
 _NAMES = {"W_enc": "W_E", "b_enc": "b_E", "W_dec": "W_D", "b_dec": "b_D"}
@@ -109,10 +109,13 @@ def from_openmoss(folder: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
     weights = path.with_name("sae_weights.safetensors")
     found, _ = read_tensors(weights)
     norms = {name: found.pop(name) for name in [*found] if name.startswith(_NORM)}
-    names = _LOG if settings.get("act_fn", "relu") == "jumprelu" else _NAMES
-    if not settings.get("use_decoder_bias", True):
-        found.setdefault("b_D", np.zeros(settings["d_model"], found["W_E"].dtype))
+    jumps = settings.get("act_fn", "relu") == "jumprelu"
+    names = dict(_LOG if jumps else _NAMES)
+    biased = flag(path, settings, "use_decoder_bias", True)
+    if not biased:
+        del names["b_dec"]
     values = tensors.picked(weights, found, names)
+    ranked = flag(path, settings, "sparsity_include_decoder_norm", True)
     dtype = tensors.dtype_of(values)
     try:
         shape = tensors.widths(values)
@@ -121,14 +124,16 @@ def from_openmoss(folder: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
                 f"W_E must have shape (d_model, ...), ({settings.get('d_model')!r}, ...), "
                 f"got {shape}."
             )
+        if not biased:
+            values["b_dec"] = np.zeros(shape[0], dtype)
         kind: Sparsity | None = None
         if settings.get("act_fn", "relu") == "topk":
             kind = TopK(settings.get("top_k", 50))
-        elif names is _LOG:
+        elif jumps:
             kind = JumpReLU()
         config = SAEConfig(*shape, "relu", "linear", sparsity=kind)
         params = tensors.checked(config, values, dtype)
-        if settings.get("sparsity_include_decoder_norm", True):
+        if ranked:
             _rank_by_rows(kind, params)  # by the rows in the file
         if settings.get("norm_activation", "dataset-wise") == "dataset-wise":
             factor = _factor(norms, settings)
@@ -180,10 +185,12 @@ def _expansion(config: SAEConfig) -> float:
 def _factor(norms: dict[str, Array], settings: dict[str, Any]) -> float:
     """What llamascopium multiplies samples by: their mean norm becomes the root of the width."""
     name = f"{_NORM}{settings.get('hook_point_in')}"
-    norm = float(norms[name]) if name in norms and norms[name].shape == () else math.nan
+    found = norms.get(name)
+    norm = math.nan if found is None or found.shape != () else float(found)
     if not 0 < norm < math.inf:
+        got = "none" if found is None else f"shape {found.shape}" if found.shape else norm
         raise ValueError(
-            f"{name} must be a number above 0 where norm_activation is 'dataset-wise', got {norm}."
+            f"{name} must be a number above 0 where norm_activation is 'dataset-wise', got {got}."
         )
     return math.sqrt(settings["d_model"]) / norm
 
@@ -194,7 +201,7 @@ def _rank_by_rows(kind: Sparsity | None, params: dict[str, Array]) -> None:
         tensors.scale_to_unit_rows(params)
     elif isinstance(kind, JumpReLU):
         norm = np.linalg.norm(params["W_dec"], axis=1)
-        largest = np.log(np.finfo(norm.dtype).max)
         with np.errstate(divide="ignore"):  # a latent without a row is never above its threshold
             moved = params["log_threshold"] - np.log(norm)
-        params["log_threshold"] = np.minimum(moved, largest)
+        most = np.finfo(norm.dtype).max  # for one that is infinite
+        params["log_threshold"] = tensors.largest_log(np.minimum(moved, most))

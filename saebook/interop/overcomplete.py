@@ -122,7 +122,8 @@ def from_overcomplete(
         D = values["W_dec"]
         if normalization == "l2" and D.ndim == 2:
             D = D / (np.linalg.norm(D, axis=1, keepdims=True) + _BOUND)
-        values["W_dec"] = (D * np.exp(multiplier)).astype(D.dtype)
+        with np.errstate(over="ignore"):  # what is too large is refused as infinite
+            values["W_dec"] = (D * np.exp(multiplier)).astype(D.dtype)
         values["b_dec"] = np.zeros(shape[0], dtype)
         sparsity: Sparsity | None = None if k is None else TopK(k)
         if jumps or threshold is not None:

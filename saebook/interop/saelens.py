@@ -12,7 +12,7 @@ from safetensors.numpy import save as to_bytes
 from saebook._types import Array, Params, StrPath
 from saebook.config import SAEConfig
 from saebook.interop import tensors
-from saebook.interop.contents import read_json
+from saebook.interop.contents import flag, read_json
 from saebook.kinds import BatchTopK, Gated, JumpReLU, TopK
 
 SAELENS_VERSION = "6.54.12"  # whose layout this is
@@ -146,8 +146,8 @@ def from_saelens(folder: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
             pre_bias=settings.get("apply_b_dec_to_input", True),
             groups=groups,
         )
-        rescaled = kind in (TopK, BatchTopK) and settings.get(
-            "rescale_acts_by_decoder_norm", kind is BatchTopK
+        rescaled = kind in (TopK, BatchTopK) and flag(
+            path, settings, "rescale_acts_by_decoder_norm", kind is BatchTopK
         )
         if factor != 1:
             values["W_enc"] = values["W_enc"] * factor

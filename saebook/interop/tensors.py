@@ -11,7 +11,7 @@ from saebook._types import Array, Params, StrPath
 from saebook.checks import check_params
 from saebook.config import SAEConfig
 from saebook.fields import refuse_unless
-from saebook.files import check_writable, replace_file
+from saebook.files import check_writable, replace_file, shown
 from saebook.interop.contents import read_tensors
 from saebook.kinds import L1, BatchTopK, Gated, JumpReLU, TopK, check_threshold
 from saebook.parameters import dictionary
@@ -52,7 +52,7 @@ def portable(
     if isinstance(config.sparsity, BatchTopK):
         check_threshold(float(params["threshold"]))
     if isinstance(config.sparsity, JumpReLU):
-        values["threshold"] = np.exp(params["log_threshold"], dtype=np.float64)
+        values["threshold"] = np.exp(largest_log(params["log_threshold"]), dtype=np.float64)
     return {name: np.array(value, dtype) for name, value in values.items()}
 
 
@@ -72,6 +72,13 @@ def move_pre_bias(values: dict[str, Array], wanted: bool, there: bool) -> None:
     values["b_enc"] = (values["b_enc"] + shift).astype(dtype)
     if "b_mag" in values:
         values["b_mag"] = (values["b_mag"] + np.exp(values["r_mag"]) * shift).astype(dtype)
+
+
+def largest_log(log_threshold: Array) -> Array:
+    """Thresholds cut off at the largest number there is: such a latent is never active."""
+    dtype = log_threshold.dtype
+    most = np.nextafter(np.log(np.finfo(dtype).max), 0, dtype=dtype)
+    return np.where(np.isfinite(log_threshold), np.minimum(log_threshold, most), log_threshold)
 
 
 def scale_to_unit_rows(values: dict[str, Array]) -> None:
@@ -105,12 +112,12 @@ def picked(path: Path, tensors: dict[str, Any], names: dict[str, str]) -> dict[s
     if set(tensors) != wanted:
         raise ValueError(
             f"{path} must hold the tensors {', '.join(map(_key, names.values()))}, "
-            f"got {', '.join(sorted(tensors))}."
+            f"got {shown(tensors)}."
         )
     for name, value in tensors.items():
         if not isinstance(value, np.ndarray):
             raise ValueError(
-                f"{path} must be a file of tensors, got {value!r} under the name {name}."
+                f"{path} must be a file of tensors, got {value!r:.60} under the name {name}."
             )
     return {
         ours: tensors[_key(theirs)].T if _turned(theirs) else tensors[_key(theirs)]
@@ -138,6 +145,8 @@ def checked(config: SAEConfig, values: dict[str, Array], dtype: str) -> dict[str
         if not np.isfinite(theta).all():
             raise ValueError("threshold must be finite, got NaN or infinity.")
         values["log_threshold"] = np.log(np.maximum(theta, np.finfo(theta.dtype).tiny))
+    if "log_threshold" in values:
+        values["log_threshold"] = largest_log(values["log_threshold"])
     return check_params(config, values)
 
 

@@ -7,6 +7,8 @@ runs it apart from everything else, and with little memory.
 
 import json
 import os
+import pickle
+import re
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -46,16 +48,26 @@ def tensors_and_rest(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if grown > 2 * size + 2**20:
         raise ValueError(f"it would grow from {size} to {grown} bytes")
     limit_memory(size)
-    found = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # whose text says how to read the file all the same
+        what = re.search(r"GLOBAL (\S+)|(Unsupported \w+ \w+)", str(error))
+        reason = f", {what[1] or what[2]}" if what else ""
+        raise ValueError(
+            f"it holds more than tensors, numbers and text{reason}; nothing of it was executed"
+        ) from None
     if not isinstance(found, dict):
         raise ValueError(f"it holds one {type(found).__name__}, not tensors by name")
-    tensors, rest = {}, {}
+    tensors, rest, total = {}, {}, 0
     for name, value in flat(found):
         if isinstance(value, torch.Tensor):
             if value.layout != torch.strided or value.is_quantized:
                 raise ValueError(f"{name} is not a plain tensor")
             if value.numel() * value.element_size() > size:
                 raise ValueError(f"{name} has shape {tuple(value.shape)} in a file of {size} bytes")
+            total += value.numel() * value.element_size()
+            if total > 2 * size:  # one piece of memory under many names is written for each
+                raise ValueError(f"its tensors have more than {total} bytes in a file of {size}")
             if value.is_complex():
                 raise ValueError(f"{name} must hold floating-point numbers, got {value.dtype}")
             half = value.dtype in (torch.float16, torch.bfloat16)
