@@ -3,6 +3,8 @@
 #   PYTHON=python3.12   the Python to make .venv with (default: the first suitable one found)
 #   PYTEST_ARGS="..."   more options for pytest, e.g. PYTEST_ARGS="--cov=saebook"
 #   PORT=8000           where `make serve` listens
+#   OPENAI=copy.zip     for `make interop` and `make bench` where GitHub cannot be reached: the archive
+#                       that tests/interop/requirements-alone.txt names, as you have it
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -176,7 +178,8 @@ newest: ## try the newest version of every dependency with the quick tests, in .
 .venv-peers/.installed: $(ENV) tests/interop/requirements.txt tests/interop/requirements-alone.txt pyproject.toml
 	@test -x $(PEERS) || $(PY) -m venv .venv-peers
 	@$(PEERS) -m pip install --quiet -r tests/interop/requirements.txt -e .
-	@$(PEERS) -m pip install --quiet --no-deps -r tests/interop/requirements-alone.txt
+	@$(PEERS) -m pip install --quiet --no-deps $(or $(OPENAI),-r tests/interop/requirements-alone.txt) || { \
+	    echo "OpenAI's sparse_autoencoder comes from GitHub; with a copy: make $(MAKECMDGOALS) OPENAI=/path/to/copy.zip" >&2; exit 1; }
 	@$(PEERS) -m pip uninstall --quiet --yes torchvision
 	@touch $@
 

@@ -382,12 +382,21 @@ def test_a_checkpoint_of_saelens_that_scales_its_samples(tmp_path):
     np.testing.assert_allclose(reference.encode(found, read, X), z, atol=1e-5)
     x_hat = reference.decode(PLAIN, wide, z) / 2.5
     np.testing.assert_allclose(reference.decode(found, read, z), x_hat, atol=1e-5)
-    for wrong in ("0", "null", '"2"', "NaN"):
+    for wrong in ("0", "null", '"2"', "NaN", "true", "1e-300", "1" + 400 * "0"):
         (path / "activation_scaler.json").write_text(f'{{"scaling_factor": {wrong}}}')
         refused(path, "scaling_factor must be a number above 0")
-    settings["normalize_activations"] = "constant_norm_rescale"
-    (path / "cfg.json").write_text(json.dumps(settings))
-    refused(path, "normalize_activations must be .*'constant_norm_rescale', which no weights")
+    for wrong, message in (("true", "must be False, got True"), ("1", "must be true or false")):
+        text = f'{{"scaling_factor": 2.5, "has_whitening": {wrong}}}'
+        (path / "activation_scaler.json").write_text(text)
+        refused(path, f"has_whitening {message}")
+    for norm, why in (
+        ("constant_norm_rescale", "a norm of each sample is no weight"),
+        ("covariance_whitening", "read the model that SAELens saves at the end"),
+        ("other", "SAELens 6.54.12 has no such setting"),
+    ):
+        settings["normalize_activations"] = norm
+        (path / "cfg.json").write_text(json.dumps(settings))
+        refused(path, f"normalize_activations must be .*{norm!r}; {why}")
     settings |= {"normalize_activations": "none", "architecture": "jumprelu_skip_transcoder"}
     (path / "cfg.json").write_text(json.dumps(settings))
     refused(path, "architecture must be that of an autoencoder, got 'jumprelu_skip_transcoder'")

@@ -19,6 +19,12 @@ SAELENS_VERSION = "6.54.12"  # whose layout this is
 
 SCALER = "activation_scaler.json"  # beside a checkpoint: the units in which SAELens trains
 _TRAINED = {**tensors.PLAIN, "threshold": "topk_threshold"}
+_EACH = "a norm of each sample is no weight"
+_OF_NORMS = {  # why other values of normalize_activations are refused
+    "layer_norm": _EACH,
+    "constant_norm_rescale": _EACH,
+    "covariance_whitening": "read the model that SAELens saves at the end of the training",
+}
 # For each architecture its kind, and our name of each tensor with theirs.
 SAELENS: dict[str, tuple[Any, dict[str, str]]] = {
     "standard": (None, tensors.PLAIN),
@@ -172,9 +178,10 @@ def _input_factor(path: Path, settings: dict[str, Any]) -> float:
     if norm == "none":
         return 1.0
     if norm != "expected_average_only_in":
+        why = _OF_NORMS.get(str(norm), f"SAELens {SAELENS_VERSION} has no such setting")
         raise ValueError(
             f"{path}: normalize_activations must be 'none' or 'expected_average_only_in', got "
-            f"{norm!r}, which no weights can express."
+            f"{norm!r}; {why}."
         )
     if not scaler.is_file():
         raise ValueError(
@@ -182,9 +189,20 @@ def _input_factor(path: Path, settings: dict[str, Any]) -> float:
             f"got {norm!r}; read a checkpoint with it, or the model that SAELens saves at the end "
             "of the training."
         )
-    factor = read_json(scaler).get("scaling_factor")
-    if not isinstance(factor, int | float) or not 0 < factor < math.inf:
-        raise ValueError(f"{scaler}: scaling_factor must be a number above 0, got {factor!r}.")
+    scaled = read_json(scaler)
+    if flag(scaler, scaled, "has_whitening", False):
+        raise ValueError(
+            f"{scaler}: has_whitening must be False, got True; read the model that SAELens saves "
+            "at the end of the training."
+        )
+    factor = scaled.get("scaling_factor")
+    least, most = np.finfo(np.float32).tiny, np.finfo(np.float32).max
+    sound = isinstance(factor, int | float) and not isinstance(factor, bool)
+    if not (sound and least <= factor <= most):
+        raise ValueError(
+            f"{scaler}: scaling_factor must be a number above 0 that float32 holds, "
+            f"got {factor!r:.60}."
+        )
     return float(factor)
 
 
