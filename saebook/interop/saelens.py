@@ -196,7 +196,7 @@ def _input_factor(path: Path, settings: dict[str, Any]) -> float:
             "at the end of the training."
         )
     factor = scaled.get("scaling_factor")
-    least, most = np.finfo(np.float32).tiny, np.finfo(np.float32).max
+    least, most = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
     sound = isinstance(factor, int | float) and not isinstance(factor, bool)
     if not (sound and least <= factor <= most):
         raise ValueError(
