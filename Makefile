@@ -8,7 +8,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: chapter help install book book-force test test-code test-all test-notebooks lint format notebooks assignments slides pdf links experiments interop runtimes findings newest environments bundle bench constraints serve clean distclean
+.PHONY: chapter help install book book-force test test-code test-all test-notebooks lint format notebooks assignments slides pdf links experiments interop runtimes findings newest alone environments bundle bench constraints serve clean distclean
 
 PY    := .venv/bin/python
 ENV   := .venv/.installed
@@ -158,9 +158,10 @@ runtimes: $(ENV) ## hold saebook.export to ONNX Runtime, LiteRT and TensorFlow
 	$(PY) scripts/write_tables.py
 
 findings: ## run every finding about a library, and say which still hold (needs a network, half an hour)
-	@status=0; for script in findings/*.sh; do \
-	    if "$$script" >/dev/null 2>&1; then echo "still holds  $$script"; \
-	    else echo "has changed  $$script"; status=1; fi; done; exit $$status
+	@mkdir -p _build/findings; status=0; for script in findings/*.sh; do \
+	    log=_build/findings/$$(basename "$$script" .sh).log; \
+	    if "$$script" >"$$log" 2>&1; then echo "still holds  $$script"; \
+	    else echo "has changed, or could not be installed: see $$log  $$script"; status=1; fi; done; exit $$status
 
 # What nobody has pinned: of every dependency the newest version that is allowed, in an environment of
 # its own. The quick tests say what breaks; what is long, or needs the site, is left out.
@@ -174,6 +175,18 @@ newest: ## try the newest version of every dependency with the quick tests, in .
 	@$(NEWEST) -m pip install --quiet --upgrade --upgrade-strategy eager -r requirements.txt "ai-edge-litert"
 	@$(NEWEST) scripts/newest.py
 	env $(ONE_THREAD) $(NEWEST) -m pytest $(QUICK) -q $(PYTEST_ARGS)
+
+# For those who have one framework, and another Python than the tests: what the package promises them.
+# `saebook doctor` trains every kind and compares it with the specification in NumPy.
+ALONE := .venv-alone/bin/python
+FRAMEWORK ?= torch
+
+alone: ## the package on PYTHON=python3.12, or another, with FRAMEWORK=torch or tensorflow alone, in .venv-alone
+	@$(or $(PYTHON),python3.12) -m venv --clear .venv-alone
+	@$(ALONE) -m pip install --quiet -e . $(FRAMEWORK) "pytest>=8" "hypothesis>=6.100"
+	$(ALONE) -m saebook doctor
+	env $(ONE_THREAD) SAEBOOK_ALONE=$(FRAMEWORK) $(ALONE) -m pytest tests/test_config.py tests/test_reference.py \
+	    tests/test_inference.py tests/test_sweep.py tests/test_files.py tests/test_samples.py -q $(PYTEST_ARGS)
 
 .venv-peers/.installed: $(ENV) tests/interop/requirements.txt tests/interop/requirements-alone.txt pyproject.toml
 	@test -x $(PEERS) || $(PY) -m venv .venv-peers
@@ -211,4 +224,4 @@ clean: ## remove the built book and all caches, keep .venv
 	find . -name .venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
-	rm -rf .venv .venv-peers .venv-nbgrader .venv-newest
+	rm -rf .venv .venv-peers .venv-nbgrader .venv-newest .venv-alone

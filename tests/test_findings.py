@@ -45,7 +45,8 @@ def test_the_tables_of_in_and_out_are_those_of_the_stored_results():
     assert len({(row["package"], row["architecture"]) for row in rows}) >= 25
     assert max(row[key] for row in rows for key in ("codes", "reconstructions")) <= 1e-5
     for row in write_tables.rows_of("runtimes"):
-        assert row["both"] <= 1e-5
-        assert row["same_active"] == row["ties"] == 1
+        for gap in ("encoder_z", "decoder_x_hat", "both_z", "both_x_hat"):
+            assert row[gap] <= 1e-5
+        assert row["encoder_same"] == row["both_same"] == row["ties"] == 1
     with pytest.raises(ValueError, match="must have one place for the table layouts, got 0"):
         write_tables.with_tables(text.replace("% end layouts", ""))
