@@ -151,6 +151,7 @@ def export_command(
 ) -> None:  # fmt: skip
     """Write MODEL for another runtime, run what was written, and print the differences."""
     _free(out)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
     _, config, params = _read(model, layout, **options)
     x = None if data is None else samples.read_named(data, key)[0]
     export.export(config, params, out, part)

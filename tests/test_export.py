@@ -53,7 +53,7 @@ CONFIGS = [
 def ending(request):
     missing = [name for name in ENDINGS[request.param] if find_spec(name) is None]
     if missing:
-        pytest.skip(f"{', '.join(missing)} is not installed: pip install saebook[onnx] or [litert]")
+        pytest.skip(f"{', '.join(missing)} is not installed: see saebook.export.EXTRAS")
     return request.param
 
 
@@ -122,6 +122,25 @@ def test_of_equal_latents_a_runtime_keeps_the_same(config, ending, tmp_path):
     export.export(config, params, path, "encoder")
     tolerance = 1e-6 if config.activation == "sigmoid" else 0
     np.testing.assert_allclose(export.run(path, x)["z"], z, rtol=0, atol=tolerance)
+
+
+def test_a_file_runs_by_the_names_that_the_page_gives_without_saebook(ending, tmp_path):
+    page = Path(__file__).resolve().parents[1] / "book" / "in_and_out.md"
+    program = page.read_text("utf8").split("% begin run\n")[1].split("```")[1]
+    parts = dict(zip((None, ".onnx", ".tflite", ""), program.split("\n\n"), strict=True))
+    config = replace(CONFIGS[4], n_features=64)
+    params = random_params(config)
+    export.export(config, params, tmp_path / ("saved_model" if ending == "" else f"model{ending}"))
+    code = f"{parts[None].removeprefix('python')}\n{parts[ending]}\nnp.savez('out.npz', x=x, z=z)"
+    code += "\nimport sys; assert not [name for name in sys.modules if 'saebook' in name]"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    with np.load(tmp_path / "out.npz") as found:
+        np.testing.assert_allclose(
+            found["z"], reference.encode(config, params, found["x"]), atol=1e-5
+        )
 
 
 def test_a_model_in_float64_is_written_in_it_or_refused(ending, tmp_path):
@@ -197,8 +216,8 @@ def test_what_is_not_installed_is_named(tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=_paths()
     )
     assert done.stdout.splitlines() == [
-        "onnx is not installed: pip install saebook[onnx].",
-        "tensorflow is not installed: pip install saebook[tensorflow].",
+        "onnx is not installed: pip install onnx onnxruntime.",
+        "tensorflow is not installed: pip install tensorflow.",
     ], done.stderr
 
 

@@ -2,7 +2,7 @@
 
 ``.onnx`` runs in ONNX Runtime, ``.tflite`` in LiteRT, a folder ``saved_model/`` in TensorFlow
 without saebook. Each has a free number of samples and takes and gives arrays by name: ``x``, ``z``
-and ``x_hat``. What is needed is optional: ``pip install saebook[onnx]`` or ``saebook[litert]``.
+and ``x_hat``. What is needed is optional: the extras ``onnx`` and ``litert``.
 """
 
 from importlib import import_module
@@ -20,6 +20,12 @@ from saebook.kinds import BatchTopK, check_threshold
 PARTS = {"encoder": ("z",), "decoder": ("x_hat",), "both": ("z", "x_hat")}  # and what each gives
 # For each ending the module that writes it, and whether the runtime computes in float64.
 RUNTIMES = {".onnx": ("onnx_file", True), ".tflite": ("tf_file", False), "": ("tf_file", True)}
+# What to install for each extra of saebook, by the packages' own names.
+EXTRAS = {
+    "onnx": "onnx onnxruntime",
+    "tensorflow": "tensorflow",
+    "litert": "tensorflow ai-edge-litert",
+}
 
 __all__ = ["Difference", "check", "export", "run"]
 
@@ -173,4 +179,4 @@ def needed(name: str, extra: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != name.split(".")[0]:
             raise
-        raise ImportError(f"{name} is not installed: pip install saebook[{extra}].") from None
+        raise ImportError(f"{name} is not installed: pip install {EXTRAS[extra]}.") from None
