@@ -127,11 +127,13 @@ def test_of_equal_latents_a_runtime_keeps_the_same(config, ending, tmp_path):
 def test_a_file_runs_by_the_names_that_the_page_gives_without_saebook(ending, tmp_path):
     page = Path(__file__).resolve().parents[1] / "book" / "in_and_out.md"
     program = page.read_text("utf8").split("% begin run\n")[1].split("```")[1]
-    parts = dict(zip((None, ".onnx", ".tflite", ""), program.split("\n\n"), strict=True))
+    samples, *parts = program.removeprefix("python").strip().split("\n\n")
+    needed = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert.interpreter", "": "tensorflow"}
+    part = dict(zip(needed, parts, strict=True))[ending]
     config = replace(CONFIGS[4], n_features=64)
     params = random_params(config)
     export.export(config, params, tmp_path / ("saved_model" if ending == "" else f"model{ending}"))
-    code = f"{parts[None].removeprefix('python')}\n{parts[ending]}\nnp.savez('out.npz', x=x, z=z)"
+    code = f"import numpy as np, {needed[ending]}\n{samples}\n{part}\nnp.savez('out.npz', x=x, z=z)"
     code += "\nimport sys; assert not [name for name in sys.modules if 'saebook' in name]"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
