@@ -1,11 +1,13 @@
 """The packages that `check_peers.py` has a function for each: imported only where they are used."""
 
+import json
 import math
 import sys
 from unittest.mock import MagicMock
 
 import torch
 from rows import N_FEATURES, N_LATENTS, K, X, compare, name_of, random_params, randomize
+from safetensors.numpy import load_file
 
 from saebook import L1, BatchTopK, JumpReLU, SAEConfig, TopK, interop
 
@@ -193,8 +195,18 @@ def published_arrays(folder):
     from sae_lens.loading import pretrained_sae_loaders as loaders
 
     def load(loader, name, cls, cfg, **found):
-        # It would download the file. The name of the repository tells it widths, which are given.
-        loaders.hf_hub_download = lambda *args, filename=None, **kwargs: str(folder / name)
+        # It would download the file. The name of the repository tells it widths, which are given;
+        # of Gemma Scope 2 a second file does, and the shapes in the first.
+        def download(*args, filename=None, **kwargs):
+            wanted = filename or args[1]
+            return str(folder / ("config.json" if wanted.endswith("config.json") else name))
+
+        settings = {"architecture": "jump_relu", "model_name": "gemma-v3-1b-pt"}
+        (folder / "config.json").write_text(json.dumps(settings))
+        loaders.hf_hub_download = download
+        loaders.get_safetensors_tensor_shapes = lambda *args: {
+            key: value.shape for key, value in load_file(folder / name).items()
+        }
         sizes = {"d_in": N_FEATURES, "d_sae": N_LATENTS}
         _, state, _ = loader(*found.values(), cfg_overrides=sizes)
         sae = cls(
@@ -212,6 +224,12 @@ def published_arrays(folder):
          ("google/gemma-scope-2b-pt-res", "layer_1/width_16k")),
         ("gemma_scope", "params.npz", BatchTopK(K), jump, loaders.gemma_2_sae_huggingface_loader,
          ("google/gemma-scope-2b-pt-res", "layer_1/width_16k")),
+        ("gemma_scope_2", "params.safetensors", JumpReLU(), jump,
+         loaders.gemma_3_sae_huggingface_loader,
+         ("google/gemma-scope-2-1b-pt", "resid_post/layer_1_width_16k")),
+        ("gemma_scope_2", "params.safetensors", BatchTopK(K), jump,
+         loaders.gemma_3_sae_huggingface_loader,
+         ("google/gemma-scope-2-1b-pt", "resid_post/layer_1_width_16k")),
         ("goodfire", "sae.pth", None, plain, loaders.get_goodfire_huggingface_loader,
          ("Goodfire/Llama-3.1-8B-Instruct-SAE-l19", "Llama-3.1-8B-Instruct-SAE-l19.pth")),
         ("linear", "sae.pt", L1(0.1), plain, loaders.deepseek_r1_sae_huggingface_loader,
