@@ -197,8 +197,8 @@ def _input_factor(path: Path, settings: dict[str, Any]) -> float:
         )
     factor = scaled.get("scaling_factor")
     least, most = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
-    sound = isinstance(factor, int | float) and not isinstance(factor, bool)
-    if not (sound and least <= factor <= most):
+    number = isinstance(factor, int | float) and not isinstance(factor, bool)
+    if factor is None or not number or not least <= factor <= most:
         raise ValueError(
             f"{scaler}: scaling_factor must be a number above 0 that float32 holds, "
             f"got {factor!r:.60}."
