@@ -130,6 +130,9 @@ def from_saelens(folder: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
         )
     factor = _input_factor(path, settings)
     kind, names = SAELENS[architecture]
+    rescaled = kind in (TopK, BatchTopK) and flag(
+        path, settings, "rescale_acts_by_decoder_norm", kind is BatchTopK
+    )
     values = tensors.read(path.with_name("sae_weights.safetensors"), names)
     precise = str(settings.get("dtype")).endswith("float64")
     k = settings.get("k")
@@ -151,9 +154,6 @@ def from_saelens(folder: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
             sparsity=kind and (kind(k) if kind in (TopK, BatchTopK) else kind()),
             pre_bias=settings.get("apply_b_dec_to_input", True),
             groups=groups,
-        )
-        rescaled = kind in (TopK, BatchTopK) and flag(
-            path, settings, "rescale_acts_by_decoder_norm", kind is BatchTopK
         )
         if factor != 1:
             values["W_enc"] = values["W_enc"] * factor
