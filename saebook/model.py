@@ -50,9 +50,8 @@ class Kind:
 
     def strength(self, share: Any) -> Any:
         """The share of the penalty's weight that counts, on the way to a wanted L0 too."""
-        if getattr(self.sparsity, "l0", None) is None:
-            return share
-        return share * (self.model.price / self.sparsity.weight)
+        wanted = getattr(self.sparsity, "l0", None)
+        return share if wanted is None else share * (self.model.price / self.sparsity.weight)
 
     def count(self, a: Any, z: Any) -> None:
         """Update in place, after a step, the parameters that the kind counts."""
@@ -110,8 +109,8 @@ class Autoencoder:
     W_enc, b_enc, W_dec, b_dec
         Parameters of shapes ``(n_features, n_latents)``, ``(n_latents,)``,
         ``(n_latents, n_features)``, ``(n_features,)``. A tied model has no ``W_dec``; read
-        ``dictionary``. Some kinds of sparsity have more: ``log_threshold``, ``r_mag``, ``b_mag``,
-        and ``price``, ``threshold`` and ``silent``, which training counts and no gradient moves.
+        ``dictionary``. Some kinds of sparsity have more: ``log_threshold``, ``r_mag``, ``b_mag``;
+        ``price``, ``threshold`` and ``silent`` are counted in training, and no gradient moves them.
     dictionary
         Decoder weights ``(n_latents, n_features)``, one row per latent.
     image_shape : tuple of int or None
@@ -134,7 +133,7 @@ class Autoencoder:
     functions: ClassVar[dict[str, Callable[[Any], Any]]]  # f and g by name
     framework: ClassVar[str]  # the name of its folder
 
-    # What a framework says in its own words: tensors in, tensors out, but for `tensor` and `array`.
+    # What a framework says in its own words: tensors in and out, but for `tensor` and `array`.
     dictionary: Any
     encoder_bias: Any  # ``b_enc`` with the pre-bias folded in, which saves a copy of the batch
     addmm: Callable[..., Any]  # x, weight, bias: x @ weight + bias
@@ -231,8 +230,7 @@ class Autoencoder:
 
     def to_numpy(self) -> dict[str, Array]:
         """Copy of the parameters: dict of name to NumPy array, in the reference's order."""
-        names = parameter_shapes(self.config)
-        return {name: np.array(self.array(getattr(self, name))) for name in names}
+        return {n: np.array(self.array(getattr(self, n))) for n in parameter_shapes(self.config)}
 
     def from_numpy(self, params: Mapping[str, ArrayLike]) -> Self:
         """Set the parameters from a dict of name to array, and return the model.
