@@ -149,8 +149,6 @@ class Autoencoder:
     reading: Callable[[], AbstractContextManager[Any]]  # in which nothing is trained
     set_parameter: Callable[[str, Array], None]
 
-    # What is the same in both
-
     def __repr__(self) -> str:
         name = type(self).__name__
         return f"{name}({self.config!r}, dtype={self.dtype!r}, device={str(self.device)!r})"
