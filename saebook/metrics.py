@@ -4,7 +4,7 @@ Samples ``x`` and reconstructions may have any form that ``fit`` takes: images o
 shape, unsigned 8-bit pixels, a loader that gives them in the same order at every pass.
 
 Sparsity has two senses. Per sample (population): few latents are active for one sample; measure
-along ``axis=1`` of a code ``(n_samples, n_latents)``. Per unit (lifetime): one latent is active for
+along ``axis=1`` of a code ``(n_samples, n_latents)``. Per latent (lifetime): it is active for
 few samples; measure along ``axis=0``.
 """
 

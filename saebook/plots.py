@@ -16,6 +16,7 @@ from saebook._types import Array, ArrayLike
 
 # Okabe & Ito's palette: distinct for colour-blind readers. Black is left out for dark pages' sake.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+TEN_COLORS = (*COLORS, "#000000", "#882255", "#44AA99", "#666633")  # one for each digit
 DPI = 144  # of the pictures' files; a page shows 100 pixels to the inch, a phone's screen has more
 WIDTH = 6.4  # inches, about a page's column
 STYLE: dict[Any, Any] = {

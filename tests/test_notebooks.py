@@ -64,6 +64,38 @@ def test_no_output_has_a_log_with_the_time_of_day(notebook):
             assert not re.search(log, output.get("text", ""), re.MULTILINE), output
 
 
+# A number says more than that it is above a bound; the bound is asserted in a cell that is folded.
+VERDICT = re.compile(r"\b(True|False|[Yy]es)\b|(?:[:?=]|  ) *[Nn]o\b(?! [a-z])")
+VERDICTS_MEANT: dict[str, str] = {}  # a line in which the value itself is the lesson: why
+
+
+def verdicts(cells):
+    """The lines of output, in the order of the cells, that print a verdict for a number."""
+    return [
+        line
+        for cell in cells
+        for output in cell.get("outputs", [])
+        for text in (output.get("text", ""), *output.get("data", {}).values())
+        for line in text.splitlines()
+        if VERDICT.search(line) and line not in VERDICTS_MEANT
+    ]
+
+
+def test_numbers_are_printed_and_not_verdicts(notebook):
+    assert verdicts(notebook.cells) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["all within 1e-5? True", "twice that: no  detected", "x = no", "Yes"]
+)
+def test_a_verdict_is_seen(line):
+    kinds = {"text": f"before\n{line}\n"}, {"data": {"text/plain": line}}
+    assert [*map(verdicts, ([{"outputs": [output]}] for output in kinds))] == [[line]] * 2
+    assert (
+        verdicts([{"outputs": [{"text": "- no schedule that: grows\nNot installed\nknown"}]}]) == []
+    )
+
+
 def test_what_nbval_does_not_compare_has_a_reason(notebook):
     """``:varies:`` beside the tag, and a tag only where there is something to compare."""
     for cell in notebook.cells:

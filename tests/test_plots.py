@@ -185,3 +185,31 @@ def test_a_table_is_markdown_with_a_cell_for_every_head():
         ValueError, match=r"rows must have 2 cells, as the header has, got \[1, 3\]"
     ):
         pages.table(["a", "b"], [1], [1, 2], [1, 2, 3])
+
+
+STORED = """
+from IPython.testing.globalipapp import start_ipython
+shell = start_ipython()
+shell.kernel = None
+shell.display_formatter.active_types = ["text/markdown", "image/svg+xml"]
+from IPython.utils.capture import capture_output
+def outputs(code):
+    with capture_output() as out:
+        assert shell.run_cell(code, store_history=True).success
+    return [str(output.data) for output in out.outputs]
+outputs("from saebook import pages, plots; found = pages.results('denoising')")
+(shown,) = outputs("display(pages.table(['a'], [found['run']['seconds']]))")
+line = "Stored, not computed with this page: `make experiments`, denoising, 20"
+assert line in shown, shown
+(plain,) = outputs("display(pages.table(['a'], [1]))")
+assert "Stored" not in plain, plain
+draw = "pages.show(plots.subplots()[0], 'a plot')"
+(figure,) = outputs(draw)
+assert "Stored" not in figure
+figure, below = outputs("found.items(); " + draw)
+assert line in below
+"""
+
+
+def test_what_is_stored_says_so_where_it_is_shown():
+    subprocess.run([sys.executable, "-c", STORED], check=True)

@@ -1,15 +1,16 @@
 """What only the pages of the book need: figures and tables on a page, and stored results."""
 
 import io
-import json
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from saebook.pages.stored import results, source
 from saebook.plots import DPI
+
+__all__ = ["results", "show", "table"]
 
 LARGEST_DRAWING = 100_000  # characters of an SVG file; pixels take less for a cloud of points
 
@@ -18,7 +19,8 @@ def show(figure: Figure, alt: str | None = None) -> None:
     """Display a figure with its description; in a script, show all open figures.
 
     In a notebook the figure is closed. Its description is the picture's text alternative, and all
-    that a notebook stored without pictures keeps of it.
+    that a notebook stored without pictures keeps of it. In a cell that looks into stored
+    `saebook.pages.results`, a line below says which.
 
     Parameters
     ----------
@@ -37,7 +39,7 @@ def show(figure: Figure, alt: str | None = None) -> None:
     if not _in_notebook():
         plt.show()
         return
-    from IPython.display import display
+    from IPython.display import Markdown, display
 
     kind, file = _file(figure)
     plt.close(figure)
@@ -46,6 +48,8 @@ def show(figure: Figure, alt: str | None = None) -> None:
         metadata={kind: {"alt": alt, "width": round(100 * figure.get_figwidth())}},
         raw=True,
     )
+    if line := source():
+        display(Markdown(line))
 
 
 def _file(figure: Figure) -> tuple[str, str | bytes]:
@@ -66,6 +70,8 @@ def _file(figure: Figure) -> tuple[str, str | bytes]:
 
 def table(header: Sequence[object], *rows: Sequence[object]) -> Any:
     """A table in Markdown, which pages and notebooks draw alike.
+
+    In a cell that looks into stored `saebook.pages.results`, a line below says which.
 
     Parameters
     ----------
@@ -90,7 +96,8 @@ def table(header: Sequence[object], *rows: Sequence[object]) -> Any:
             f"rows must have {len(header)} cells, as the header has, got {sorted(lengths)}."
         )
     lines = [header, ["---"] * len(header), *rows]
-    return Markdown("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines))
+    text = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    return Markdown("\n\n".join(filter(None, (text, source()))))
 
 
 def _in_notebook() -> bool:
@@ -99,30 +106,3 @@ def _in_notebook() -> bool:
     except ModuleNotFoundError:
         return False
     return hasattr(get_ipython(), "kernel")
-
-
-def results(name: str) -> dict[str, Any]:
-    """What was measured or trained beforehand, as it takes too long for a page.
-
-    By ``make experiments``, ``make bench`` (the name is "speed") and ``make environments``.
-
-    Parameters
-    ----------
-    name : str
-        Of the file, for example "denoising".
-
-    Returns
-    -------
-    dict
-        Its entries; of experiments and of speed also ``run``: date, seconds, versions, machine.
-
-    Raises
-    ------
-    ValueError
-        If there is no such file.
-    """
-    folder = files("saebook.pages") / "results"
-    known = sorted(path.name.removesuffix(".json") for path in folder.iterdir())
-    if name not in known:
-        raise ValueError(f"name must be one of {', '.join(known)}, got {name!r}.")
-    return json.loads((folder / f"{name}.json").read_text("utf8"))
