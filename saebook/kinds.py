@@ -349,15 +349,15 @@ _AUX = AuxK(k=2, weight=0.5, dead_after=100)
 # All kinds, each with the settings in which the ledger, the tests and `saebook doctor` train it on
 # small models. A new kind adds its row: the weights file, lists and counts are taken from here.
 KINDS: dict[type[Sparsity], tuple[Sparsity, ...]] = {
-    L1: (L1(0.1), L1(0.1, l0=3.0)),
+    L1: (L1(0.1), L1(0.1, l0=5.0)),
     KL: (KL(rho=0.1, beta=0.5),),
     TopK: (TopK(2), TopK(2, _AUX)),
     BatchTopK: (BatchTopK(2), BatchTopK(2, _AUX)),
     JumpReLU: (
         JumpReLU(0.1, bandwidth=5.2, threshold=0.3),
-        JumpReLU(0.1, bandwidth=5.2, threshold=0.3, l0=3.0),
+        JumpReLU(0.1, bandwidth=5.2, threshold=0.3, l0=5.0),
     ),
-    Gated: (Gated(0.1), Gated(0.1, l0=3.0)),
+    Gated: (Gated(0.1), Gated(0.1, l0=5.0)),
 }
 
 
