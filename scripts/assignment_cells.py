@@ -6,6 +6,9 @@ and can undo it; scripts/assignment_kernel.py contains. It helps those who made 
 - a cell that ran out of memory, or was interrupted, gives back what it had taken, so that the cells
   after it have room;
 - a cell that prints without an end is stopped by an error that says so;
+- a warning costs no points;
+- a cell that computes without an end is stopped by the processor's time that it took, not by the
+  clock: on a busy machine that is another, and would cost honest answers their points;
 - a cell that ended the kernel in an earlier run is not run again: SAEBOOK_REFUSED lists its hash.
 """
 
@@ -13,6 +16,7 @@ import gc
 import hashlib
 import os
 import resource
+import signal
 import sys
 import traceback
 
@@ -20,6 +24,13 @@ import traceback
 PRINTED = 2**20
 # Of the memory that a process may have, what is kept for saying that the rest is used up.
 RESERVE = 128 * 2**20
+# Processor seconds for a cell, threads counted: six times what the slowest takes that imports a
+# framework.
+SECONDS = float(os.environ.get("SAEBOOK_CELL_SECONDS", 30))
+
+
+class CellTimeoutError(BaseException):
+    """A cell computed for too long. Not an Exception, which students' code may catch."""
 
 
 def most():
@@ -78,6 +89,30 @@ def stop_floods(shell):
     shell.events.register("pre_run_cell", begin)
 
 
+def no_points_lost_for_warnings():
+    """Have warnings shown as what is printed: nbgrader takes any of them for a failed test."""
+    if hasattr(sys.stderr, "name"):
+        sys.stderr.name = "stdout"
+
+
+def stop_loops(shell):
+    """Have a cell that computes without an end fail."""
+
+    def stop(*_):
+        raise CellTimeoutError(f"this cell took more than {SECONDS:g} seconds of processor time")
+
+    def begin(*_):
+        # again and again, in case that it is caught
+        signal.setitimer(signal.ITIMER_PROF, SECONDS, 2)
+
+    def end(*_):
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+    signal.signal(signal.SIGPROF, stop)
+    shell.events.register("pre_run_cell", begin)
+    shell.events.register("post_run_cell", end)
+
+
 def give_back(shell):
     """Have a cell that ran out of memory or was interrupted let go of what it had taken."""
     before, sizes = {}, {}
@@ -95,6 +130,7 @@ def give_back(shell):
         sizes.update({name: size(value) for name, value in before.items()})
 
     def handle(shell, kind, value, tb, tb_offset=None):
+        signal.setitimer(signal.ITIMER_PROF, 0)
         allow(reserve=0)
         traceback.clear_frames(tb)
         if crowded():
@@ -111,11 +147,13 @@ def give_back(shell):
         allow(RESERVE)
 
     shell.events.register("pre_run_cell", begin)
-    shell.set_custom_exc((MemoryError, KeyboardInterrupt), handle)
+    shell.set_custom_exc((MemoryError, KeyboardInterrupt, CellTimeoutError), handle)
     allow(RESERVE)
 
 
 def load_ipython_extension(shell):
     refuse(shell, set(filter(None, os.environ.get("SAEBOOK_REFUSED", "").split(","))))
     stop_floods(shell)
+    no_points_lost_for_warnings()
+    stop_loops(shell)
     give_back(shell)

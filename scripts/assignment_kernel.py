@@ -55,7 +55,7 @@ SHARED = {"size": 256 * MIB, "nr_inodes": 1024}
 # Variables that a kernel may see: language and time, how many threads to use, who is graded.
 VARIABLES = re.compile(
     r"LANG|LC_\w+|TZ|(OMP|MKL|OPENBLAS|NUMEXPR)_NUM_THREADS|OMP_WAIT_POLICY|TF_NUM_\w+_THREADS"
-    r"|PYTHONWARNINGS|PYTHONHASHSEED|NBGRADER_EXECUTION|SAEBOOK_STUDENT_ID|SAEBOOK_REFUSED"
+    r"|PYTHONWARNINGS|PYTHONHASHSEED|NBGRADER_EXECUTION|SAEBOOK_STUDENT_ID|SAEBOOK_REFUSED|SAEBOOK_CELL_SECONDS"
 )
 # A user that exists nowhere else: ids from 65536 to 99999 are given neither to users nor services
 # nor to containers' users by convention. One for each kernel, since the limit on processes counts

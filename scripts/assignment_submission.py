@@ -279,6 +279,17 @@ def same(cell, name):
     return cell["metadata"].get("nbgrader", {}).get("grade_id") == name
 
 
+def typed_id(cells):
+    """What a student wrote for STUDENT_ID; empty where there is nothing to be read."""
+    for cell in cells:
+        if cell["cell_type"] != "code" or "STUDENT_ID" not in cell["source"]:
+            continue
+        found = re.search(r"""^\s*STUDENT_ID\s*=\s*(["'])(.*?)\1""", cell["source"], re.MULTILINE)
+        if found:
+            return found[2].strip()
+    return ""
+
+
 def retype(cell, kind):
     """Make a cell one of another kind."""
     cell["cell_type"] = kind
