@@ -28,6 +28,7 @@ import multiprocessing
 import os
 import re
 import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -116,31 +117,52 @@ def modest():
             pass  # it is set lower already, or this system does not know it
 
 
+SERVER = None  # nbgrader, started once for each process that grades
+
+
 def run(arguments, folder, nbgrader, limit, extra=None):
     """Run nbgrader; its exit status (None if it took too long), and what it said."""
-    process = subprocess.Popen(
-        [nbgrader, "-m", "nbgrader", *arguments],
-        cwd=folder,
-        env={**environment(folder, nbgrader), "SAEBOOK_GRADING": "1", **(extra or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-        preexec_fn=modest,
-    )
+    global SERVER
+    if SERVER is None:
+        SERVER = subprocess.Popen(
+            [nbgrader, ROOT / "scripts" / "assignment_nbgrader.py"],
+            env={**environment(folder, nbgrader), "SAEBOOK_GRADING": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            preexec_fn=modest,
+        )
+    order = {
+        "arguments": arguments,
+        "folder": str(folder),
+        "environment": {
+            **environment(folder, nbgrader), "SAEBOOK_GRADING": "1", **(extra or {})
+        },
+        "limit": limit,
+    }  # fmt: skip
     try:
-        said = process.communicate(timeout=limit)[0]
-        return process.returncode, said
-    except subprocess.TimeoutExpired:
+        SERVER.stdin.write(json.dumps(order) + "\n")
+        SERVER.stdin.flush()
+        # it keeps the limit itself; it is ended where it does not even answer
+        if not select.select([SERVER.stdout], [], [], limit + 10)[0]:
+            raise OSError("no answer")
+        answer = json.loads(SERVER.stdout.readline())
+        return answer["status"], answer["said"]
+    except (OSError, ValueError):
+        stop_server()
         return None, ""
-    finally:
+
+
+def stop_server():
+    global SERVER
+    if SERVER is not None:
         try:
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(SERVER.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        process.wait()
+        SERVER.wait()
+        SERVER = None
 
 
 def attempt(folder, name, submitted, place, labels, refused, options, limit, student):
