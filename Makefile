@@ -8,7 +8,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: chapter help install book book-force test test-code test-all test-notebooks lint format notebooks assignments slides pdf links experiments interop runtimes findings newest alone environments bundle bench constraints serve clean distclean
+.PHONY: chapter help install book book-force test test-code test-all test-notebooks lint format notebooks assignments collect grade formgrader slides pdf links experiments interop runtimes findings newest alone environments bundle bench constraints serve clean distclean
 
 PY    := .venv/bin/python
 ENV   := .venv/.installed
@@ -35,6 +35,13 @@ BUILD := .venv/bin/jupyter-book build . -W -n --keep-going
 # After a build with warnings Sphinx takes the pages for read and would find nothing wrong with them
 # next time. Without its records every build reads every page, and tells of the same faults again.
 FORGET := rm -rf _build/.doctrees
+
+# A course with its points lies in course/, which nothing here removes. Until version 0.4 it lay in
+# _build/assignments: it is moved out before _build goes (as scripts/drop_stale_build.py does).
+RESCUE := if [ -e _build/assignments/gradebook.db ]; then \
+    if [ -e course ]; then \
+        echo "There is an older course in _build/assignments and another in course: move one away." >&2; exit 1; \
+    fi; mv _build/assignments course && echo "The course in _build/assignments was moved to course."; fi
 
 # The pages that have cells, run beforehand where they are not in the cache: as many at a time as there
 # are processors, with one thread each. A page that fails is run again by the build, which tells why.
@@ -79,6 +86,7 @@ book: $(ENV) ## build the book; pages that have not changed are not run again
 	@echo "The book is in $(CURDIR)/$(SITE): open that file in a browser, or run 'make serve'."
 
 book-force: $(ENV) ## build the book from nothing, running every cell
+	@$(RESCUE)
 	@rm -rf _build
 	@$(MAKE) --no-print-directory book
 
@@ -126,8 +134,21 @@ experiments: $(ENV) ## run what takes longer than a page, about three hours (EXP
 
 NBGRADER := .venv-nbgrader/bin/python
 
-assignments: .venv-nbgrader/.installed ## make the assignments, for students and with solutions, in _build/assignments
-	$(PY) scripts/make_assignments.py
+COURSE ?= course
+
+assignments: .venv-nbgrader/.installed ## make the assignments, for students and with solutions, in course/ (SOURCES=folder for your own)
+	$(PY) scripts/make_assignments.py $(NAME) --course $(COURSE) $(if $(SOURCES),--sources $(SOURCES))
+
+collect: .venv-nbgrader/.installed ## sort downloads into the course (NAME=assignment FROM=zip or folder)
+	$(PY) scripts/collect_assignments.py $(NAME) $(FROM) --course $(COURSE)
+
+grade: .venv-nbgrader/.installed ## grade what is new, write feedback and tables (NAME=assignment, LMS=canvas or moodle)
+	$(PY) scripts/grade_assignments.py $(NAME) --course $(COURSE) $(if $(LMS),--lms $(LMS)) $(ARGS)
+
+# With the course's own settings and kernel, and without those of the user.
+formgrader: .venv-nbgrader/.installed ## give points by hand, in the browser
+	cd $(COURSE) && JUPYTER_PATH=$$PWD/.jupyter JUPYTER_CONFIG_DIR=$$PWD/.jupyter PATH=$(CURDIR)/.venv-nbgrader/bin:$$PATH \
+	    $(CURDIR)/.venv-nbgrader/bin/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.default_url=/formgrader
 
 .venv-nbgrader/.installed: $(ENV) assignments/requirements.txt
 	@test -x $(NBGRADER) || $(PY) -m venv .venv-nbgrader
@@ -219,9 +240,10 @@ serve: $(ENV) ## show the book at http://localhost:8000 (PORT=...); builds it if
 	@echo "http://localhost:$(PORT) shows the book; Ctrl-C ends it."
 	@$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
-clean: ## remove the built book and all caches, keep .venv
+clean: ## remove the built book and all caches, keep .venv and course/
+	@$(RESCUE)
 	rm -rf _build .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage .coverage.* htmlcov dist
-	find . -name .venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
+	find . \( -name .venv -o -path ./course \) -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
 	rm -rf .venv .venv-peers .venv-nbgrader .venv-newest .venv-alone

@@ -20,14 +20,12 @@ import io
 import json
 import os
 import sqlite3
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 COURSE = ROOT / "course"
-FORMER = ROOT / "_build" / "assignments"  # where a course lay until version 0.4
 
 ROSTER = ["student_id", "last_name", "first_name", "email"]
 # What a column of a learning platform's own table says: Canvas's gradebook, Moodle's grades or
@@ -44,21 +42,6 @@ COLUMNS = {
 
 class Faulty(Exception):
     """Something in a course is not as it has to be; the sentence says what."""
-
-
-def rescue():
-    """Move a course out of the folder that builds remove, where older versions had it."""
-    if not (FORMER / "gradebook.db").exists():
-        return
-    if COURSE.exists():
-        print(
-            f"There is an older course in {FORMER}, which a build would remove, and another in "
-            f"{COURSE}. Move one of them away.",
-            file=sys.stderr,
-        )
-        raise SystemExit(1)
-    FORMER.rename(COURSE)
-    print(f"The course in {FORMER} was moved to {COURSE}: builds remove what lies in _build.")
 
 
 @contextlib.contextmanager

@@ -27,6 +27,20 @@ def fingerprint(root):
     return digest.hexdigest()
 
 
+def rescue(root):
+    """Move a course with points out of _build/, where it lay until version 0.4."""
+    former, course = root / "_build" / "assignments", root / "course"
+    if not (former / "gradebook.db").exists():
+        return
+    if course.exists():
+        sys.exit(
+            f"There is a course in {former}, which a build removes, and another in {course}: "
+            "move one of them away."
+        )
+    former.rename(course)
+    print(f"The course in {former} was moved to {course}: builds remove what lies in _build.")
+
+
 def drop_stale_build(root):
     """Leave _build/ as it is when it belongs to the present package; otherwise start it anew."""
     build = root / "_build"
@@ -35,6 +49,7 @@ def drop_stale_build(root):
     if stamp.is_file() and stamp.read_text(encoding="ascii") == now:
         return False
     if build.exists():
+        rescue(root)
         print("The package or its environment has changed: building the book from nothing.")
         shutil.rmtree(build)
     build.mkdir()

@@ -43,6 +43,7 @@ import assignment_course
 import assignment_pages
 import assignment_submission
 import assignment_tables
+import drop_stale_build
 import make_assignments
 from make_assignments import COURSE, NBGRADER, ROOT, environment
 
@@ -549,7 +550,7 @@ def main(arguments=None):
     options.nbgrader = options.nbgrader.absolute()  # not resolved: it is a link in its environment
     options.jobs = max(1, options.jobs or at_a_time())
     if options.course == COURSE:
-        assignment_course.rescue()
+        drop_stale_build.rescue(ROOT)
     folder = options.course.resolve()
     for name in options.assignment:
         if not (folder / "release" / name / f"{name}.ipynb").is_file():

@@ -25,6 +25,7 @@ import sys
 from pathlib import Path
 
 import assignment_course
+import drop_stale_build
 import jupytext
 import nbformat
 import yaml
@@ -263,7 +264,7 @@ def main(arguments=None):
     if unknown := set(options.assignment) - set(there):
         parser.error(f"no assignment {', '.join(unknown)}; there are: {', '.join(there)}")
     if options.course == COURSE:
-        assignment_course.rescue()
+        drop_stale_build.rescue(ROOT)
     chosen, folder = options.assignment or there, options.course.resolve()
     course(folder, nbgrader=options.nbgrader)
     left = [name for name in chosen if handed_in(folder, name) and not options.again]
