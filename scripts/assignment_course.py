@@ -40,6 +40,9 @@ COLUMNS = {
 }  # fmt: skip
 
 
+NAMES = ("last_name", "first_name", "name")
+
+
 class Faulty(Exception):
     """Something in a course is not as it has to be; the sentence says what."""
 
@@ -128,7 +131,10 @@ def roster(folder):
     for number, row in enumerate(rows, 2):
         if not any(row.values()) or row.get("Student", "").lower() == "points possible":
             continue
-        entry = {"row": row, "known": {v.lower() for v in row.values() if v}}
+        # a name is no id: several may have it, and one of the class may have another's in part
+        named = {lower.get(n) for field in NAMES for n in COLUMNS[field]}
+        ids = {value.lower() for column, value in row.items() if value and column not in named}
+        entry = {"row": row, "known": ids}
         for field, names in COLUMNS.items():
             given = [row[lower[name]] for name in names if row.get(lower.get(name))]
             entry[field] = given[0] if given else ""
@@ -148,12 +154,9 @@ def roster(folder):
             entry["last_name"], entry["first_name"] = last.strip(), first.strip()
         found[key] = entry
     # what several have in common, a section for example, tells nobody apart
+    every = [word for entry in found.values() for word in entry["known"]]
     for key, entry in found.items():
-        entry["known"] = {
-            word
-            for word in entry["known"]
-            if word == key or sum(word in other["known"] for other in found.values()) == 1
-        }
+        entry["known"] = {word for word in entry["known"] if word == key or every.count(word) == 1}
     return found
 
 

@@ -284,9 +284,13 @@ def typed_id(cells):
     for cell in cells:
         if cell["cell_type"] != "code" or "STUDENT_ID" not in cell["source"]:
             continue
-        found = re.search(r"""^\s*STUDENT_ID\s*=\s*(["'])(.*?)\1""", cell["source"], re.MULTILINE)
-        if found:
-            return found[2].strip()
+        found = re.search(r"^STUDENT_ID\s*=(.*)$", cell["source"], re.MULTILINE)
+        try:
+            typed = ast.literal_eval(found[1].partition("#")[0].strip()) if found else None
+        except (SyntaxError, ValueError):
+            continue
+        if isinstance(typed, (str, int)):
+            return str(typed).strip()
     return ""
 
 

@@ -70,6 +70,10 @@ CONFIG = """\
 import os
 import subprocess
 
+from jinja2 import pass_context
+from nbconvert.exporters import HTMLExporter
+from nbconvert.filters import clean_html
+
 here = os.path.dirname(os.path.abspath(__file__))
 c = get_config()
 c.CourseDirectory.course_id = "saebook"
@@ -83,8 +87,14 @@ c.Execute.startup_timeout = 120
 c.OverwriteCells.add_missing_cells = True  # a test that was deleted is put back
 c.LimitOutput.max_lines = 200
 c.LimitOutput.max_traceback = 30
-# what students wrote or printed must not run in the browser of who reads it
+# What students wrote or printed must not run in the browser of who reads it; nbgrader's own templates
+# do not ask for that where they show an answer.
 c.HTMLExporter.sanitize_html = True
+if not hasattr(HTMLExporter, "uncleaned"):
+    HTMLExporter.uncleaned = HTMLExporter.markdown2html
+    HTMLExporter.markdown2html = pass_context(
+        lambda self, context, source: clean_html(self.uncleaned(context, source))
+    )
 
 # nbgrader's own way to autograde runs a submission in any kernel called python3, uncontained. The
 # button of Formgrader goes the way of scripts/grade_assignments.py instead; the command refuses.
@@ -104,10 +114,9 @@ if "SAEBOOK_GRADING" not in os.environ:
         return {"success": False, "error": done.stdout, "log": done.stdout}
 
     def refuse(self):
-        raise NbGraderException(
-            "nbgrader autograde would run submissions uncontained and without the package. "
-            "Grade with: make grade NAME=..."
-        )
+        said = "would run submissions uncontained, without the package; use make grade NAME=..."
+        self.log.error("nbgrader autograde %s", said)
+        raise NbGraderException(said)
 
     NbGraderAPI.autograde = autograde
     Autograde.start = refuse
