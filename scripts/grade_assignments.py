@@ -470,11 +470,17 @@ def grade_anew(folder, name, student, stray, of, read, options):
     return ended
 
 
+def asked(folder, name, options):
+    """The students whose submissions are to be looked at."""
+    students = submissions(folder, name)[0]
+    return [s for s in students if not options.student or s in options.student]
+
+
 def grade_all(folder, name, entries, pool, options):
     """Grade what is new or changed of an assignment; how it ended, for each student."""
-    students, strays = submissions(folder, name)
+    strays = submissions(folder, name)[1]
+    students = asked(folder, name, options)
     if options.student:
-        students = [student for student in students if student in options.student]
         if missing := set(options.student) - set(students):
             raise assignment_course.Faulty(f"nothing of {name} from {', '.join(sorted(missing))}")
     if not students:
@@ -580,6 +586,9 @@ def grade_course(folder, options):
     entries = points(folder, options.nbgrader, students=people, due=dates)
     entries = {(e["row"]["assignment"], e["row"]["student_id"]): e for e in entries}
 
+    # each process starts nbgrader once: no more of them than there is work for
+    most = max(len(asked(folder, name, options)) for name in options.assignment)
+    options.jobs = max(1, min(options.jobs, most))
     fork = multiprocessing.get_context("fork")
     ended, failed, settled = {}, {}, {}
     with concurrent.futures.ProcessPoolExecutor(options.jobs, fork, dies_with_its_parent) as pool:

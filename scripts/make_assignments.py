@@ -87,8 +87,8 @@ c.Execute.startup_timeout = 120
 c.OverwriteCells.add_missing_cells = True  # a test that was deleted is put back
 c.LimitOutput.max_lines = 200
 c.LimitOutput.max_traceback = 30
-# What students wrote or printed must not run in the browser of who reads it; nbgrader's own templates
-# do not ask for that where they show an answer.
+# What students wrote or printed must not run in the browser of who reads it; nbgrader's own
+# templates do not ask for that where they show an answer.
 c.HTMLExporter.sanitize_html = True
 if not hasattr(HTMLExporter, "uncleaned"):
     HTMLExporter.uncleaned = HTMLExporter.markdown2html

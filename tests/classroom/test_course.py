@@ -254,7 +254,7 @@ def test_one_command_grades_exports_and_makes_pages(course):
     assert canvas["ana"]["Silent"] == ""  # still to be read
 
     # students' pages: no hidden test, no path, no model answer, nothing that runs
-    assert "count latents, not entries" in page(course, "bob")  # the message of what went wrong
+    assert "one of four latents is silent, got 0.625" in page(course, "bob")
     for student in points:
         text = re.sub(r"<[^>]+>", "", page(course, student))
         for secret in ("default_rng(0)", "HIDDEN", "3 / 8", "check_number(", "Rubric", str(ROOT),
@@ -667,6 +667,29 @@ def test_a_traceback_shows_the_cells_of_a_student_alone():
     assert shown.endswith("CheckFailed: f: no in y.py")
     for secret in ("3 / 8", "numpy", "/home/x"):
         assert secret not in shown
+
+
+SHELL = """
+import sys, time
+from IPython.core.interactiveshell import InteractiveShell
+import assignment_cells
+shell = InteractiveShell()
+assignment_cells.stop_loops(shell)
+for cell in ("import time; time.sleep(1.5)", "while True: pass", 'exec(TRIES)', "1 + 1"):
+    shell.user_ns["TRIES"] = "while True:\\n  try:\\n    while True: pass\\n  except Exception: pass"
+    error = shell.run_cell(cell, silent=True).error_in_exec
+    print("ENDED", type(error).__name__, file=sys.__stdout__)
+"""
+
+
+def test_a_cell_is_stopped_by_the_time_that_it_computes():
+    """Not by the clock: on a busy machine honest answers would lose their points."""
+    own = {**os.environ, "SAEBOOK_CELL_SECONDS": "0.5", "PYTHONPATH": str(ROOT / "scripts")}
+    done = subprocess.run(
+        [sys.executable, "-c", SHELL], env=own, capture_output=True, text=True, check=True
+    )  # fmt: skip
+    ended = re.findall(r"ENDED (\w+)", done.stdout)
+    assert ended == ["NoneType", "CellTimeoutError", "CellTimeoutError", "NoneType"]
 
 
 def test_a_busy_machine_grades_fewer_at_a_time(monkeypatch):

@@ -71,6 +71,7 @@ RUN_CELLS = """
 import json, sys, time, os
 sys.stdout = open(os.devnull, "w")
 results, framework = {}, sys.argv[1]
+sys.modules[{"torch": "tensorflow", "tensorflow": "torch"}[framework]] = None  # one has to do
 for path in sys.argv[2:]:
     begun, names, failed = time.process_time(), {}, {}
     for cell in json.load(open(path))["cells"]:
@@ -119,9 +120,8 @@ def course(tmp_path_factory):
     folder = tmp_path_factory.mktemp("course")
     arguments = ["--course", str(folder), "--nbgrader", str(PYTHON)]
     assert make.main(arguments) == 0
-    config = (folder / "nbgrader_config.py").read_text()
-    config = config.replace("timeout = 30 ", "timeout = 12 ") + "c.Execute.iopub_timeout = 6\n"
-    (folder / "nbgrader_config.py").write_text(config)
+    own = "c.Execute.timeout = 20\nc.Execute.iopub_timeout = 6\n"
+    (folder / "own_config.py").write_text(own)
     return folder
 
 
@@ -183,8 +183,9 @@ def grade(course, name, *options, before=(), **environment):
     """Grade all submissions; the points of each student, how each run ended, what was printed."""
     result = subprocess.run(
         [*before, sys.executable, ROOT / "scripts" / "grade_assignments.py", name, *options,
-         "--course", course, "--nbgrader", PYTHON, "--limit", "90"],
-        capture_output=True, text=True, check=False, env={**os.environ, **environment},
+         "--course", course, "--nbgrader", PYTHON, "--limit", "200"],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "SAEBOOK_CELL_SECONDS": "12", **environment},
     )  # fmt: skip
     assert result.returncode == 0, result.stdout[-1000:] + result.stderr[-2000:]
     table = result.stdout.partition("how it ended\n")[2]
@@ -263,7 +264,10 @@ for part in ("source", "solution"):
     vandal = "import os\n" + "".join(
         f"try: open({str(path)!r}, 'w').write('x')\nexcept OSError: pass\n" for path in outside
     )
-    stubborn = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
+    stubborn = "import signal\n" + "".join(
+        f"signal.signal(signal.{name}, signal.SIG_IGN)\n" for name in ("SIGINT", "SIGPROF")
+    )
+    stubborn += "while True: pass"
     shoot = "import os, signal\nos.kill(-1, signal.SIGKILL)"
     number = "answer = 784 * 0.123 / 456"
     solutions = ("kl", "kl_gradient", "l1", "number", "written")
