@@ -480,9 +480,8 @@ def grade_all(folder, name, entries, pool, options):
     """Grade what is new or changed of an assignment; how it ended, for each student."""
     strays = submissions(folder, name)[1]
     students = asked(folder, name, options)
-    if options.student:
-        if missing := set(options.student) - set(students):
-            raise assignment_course.Faulty(f"nothing of {name} from {', '.join(sorted(missing))}")
+    if options.student and (missing := set(options.student) - set(students)):
+        raise assignment_course.Faulty(f"nothing of {name} from {', '.join(sorted(missing))}")
     if not students:
         where = folder / "submitted"
         raise assignment_course.Faulty(f"nothing was submitted for {name} in {where}")
