@@ -669,6 +669,22 @@ def test_a_traceback_shows_the_cells_of_a_student_alone():
         assert secret not in shown
 
 
+@pytest.mark.parametrize(("answer", "way"), [("y", "weak"), ("", None), (None, None)])
+def test_what_is_not_contained_is_asked_before_anything_runs(monkeypatch, capsys, answer, way):
+    lacks = subprocess.CompletedProcess([], 0, json.dumps(["a network of its own"]))
+    monkeypatch.setattr(grade_assignments.subprocess, "run", lambda *_, **__: lacks)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: answer is not None, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: answer)
+    if way:
+        assert grade_assignments.contained("full")[1] == way
+        assert "does not give a network of its own" in capsys.readouterr().out
+        return
+    with pytest.raises(SystemExit) as left:
+        grade_assignments.contained("full")
+    assert ("--contain=weak" in str(left.value)) == (answer is None)
+    assert "Nothing was run" in str(left.value)
+
+
 SHELL = """
 import sys, time
 from IPython.core.interactiveshell import InteractiveShell

@@ -405,6 +405,12 @@ def much_memory_in_all():
         process.kill(); process.wait()
     return ended == [None] * 3
 
+def more_time():
+    try:
+        resource.setrlimit(resource.RLIMIT_CPU, (10**6, 10**6))
+    except ValueError:
+        return False
+
 def other_processes():
     return len([p for p in os.listdir("/proc") if p.isdigit()]) > 20
 
@@ -415,6 +421,8 @@ print("PROBE" + json.dumps({
         if p.isdigit() and os.access(f"/proc/{p}/environ", os.R_OK))),
     "private file": can(lambda: open(SECRET).close()),
     "password hashes": os.access("/etc/shadow", os.R_OK),
+    "home": can(lambda: sorted(os.listdir(HOME)) == LISTED),
+    "more time": can(more_time),
     "course": can(lambda: os.listdir(COURSE)),
     "package, to write": can(lambda: open(PACKAGE, "a").close()),
     "sockets, to write": can(lambda: open("/run/sockets/probe", "w").close()),
@@ -435,6 +443,7 @@ print("PROBE" + json.dumps({
 """
 NOTHING = {
     "variable", "variable of another process", "private file", "password hashes", "course",
+    "home", "more time",
     "package, to write", "sockets, to write", "connection", "other processes",
     "too many processes", "too many files", "too large a file", "too large files",
     "too much memory", "too much memory in all", "key of the session",
@@ -456,6 +465,7 @@ def probe(course, secret, *options, before=(), **environment):
     """Submit the probe and grade it; what it could do, its points, and what grading printed."""
     name, student = "notation", f"probe-{len(list(course.glob('submitted/probe-*')))}"
     shutil.rmtree(course / "submitted", ignore_errors=True)
+    home = course.parent if before else Path.home()  # see AS_NOBODY
     add_key()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         told = {
@@ -463,6 +473,8 @@ def probe(course, secret, *options, before=(), **environment):
             "COURSE": str(course / "source"),
             "PACKAGE": str(ROOT / "saebook" / "__init__.py"),
             "PORT": listener.getsockname()[1],
+            "HOME": str(home),
+            "LISTED": sorted(os.listdir(home)),
         }
         asked = "".join(f"{key} = {value!r}\n" for key, value in told.items()) + PROBE
         changed = notebook(course, name, student)
