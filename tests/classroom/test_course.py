@@ -641,7 +641,7 @@ def test_downloads_are_collected_and_nothing_is_overwritten(tmp_path, capsys):
         "Ann Example_1_assignsubmission_file/data/x.csv": "3",
         "Nobody_2_assignsubmission_file/silent.ipynb": "4",
     })  # fmt: skip
-    assert collect_assignments.main(arguments) == 1
+    assert collect_assignments.main(arguments) == 0
     assert held.read_text() == "2"
     assert (held.parent / "data" / "x.csv").read_text() == "3"
     assert [p.read_text() for p in course.glob("earlier/silent/ann/*/silent.ipynb")] == ["1"]
