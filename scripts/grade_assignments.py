@@ -311,9 +311,10 @@ def reason(said):
 
 
 def give_feedback(folder, name, pages, options):
-    """Let nbgrader write feedback pages: `pages` has a notebook for each student, made to show."""
+    """Let nbgrader write feedback pages; `pages` has for each student a notebook that is made to be
+    shown, and the questions that nobody has read yet. Returns those who have a page now."""
     with tempfile.TemporaryDirectory(prefix="feedback-") as place:
-        for student, notebook in pages.items():
+        for student, (notebook, _) in pages.items():
             path = Path(place, "autograded", student, name, f"{name}.ipynb")
             path.parent.mkdir(parents=True)
             path.write_text(json.dumps(notebook), "utf8")
@@ -325,17 +326,28 @@ def give_feedback(folder, name, pages, options):
         extra = {"JUPYTER_CONFIG_DIR": str(settings)}
         arguments = ["generate_feedback", name, "--force"]
         run(arguments, folder, options.nbgrader, 60 * (1 + len(pages)), extra)
-    return [student for student in pages if offline(folder, name, student)]
+    return [s for s, (_, pending) in pages.items() if finish(folder, name, s, pending)]
 
 
-def offline(folder, name, student):
-    """Take out of a feedback page what it would fetch from elsewhere; whether there is a page."""
+def finish(folder, name, student, pending):
+    """Take out of a feedback page what it would fetch, and the zeros of what is not read yet."""
     page = folder / "feedback" / student / name / f"{name}.html"
     if not page.exists():
         return False
     os.chmod(page, 0o644)
-    text = page.read_text("utf8")
-    page.write_text(OUTSIDE.sub("", MATHJAX.sub("", text)), "utf8")
+    text = OUTSIDE.sub("", MATHJAX.sub("", page.read_text("utf8")))
+    for question in map(re.escape, pending):
+        text = re.sub(
+            rf'(<a href="#{question}">[^<]*</a>) \(Score: [^)]*\)', r"\1 (not read yet)", text
+        )
+        text = re.sub(
+            rf'(<a name="{question}"></a>.*?)Score: [\d.]+ (/ [\d.]+)',
+            r"\1not read yet \2", text, count=1, flags=re.DOTALL,
+        )  # fmt: skip
+    if pending:
+        so_far = r"\1Score so far: \2"
+        text = re.sub(r"(<h4>[^<]*\()Score: ([\d.]+ / [\d.]+\)</h4>)", so_far, text, count=1)
+    page.write_text(text, "utf8")
     return True
 
 
@@ -356,12 +368,13 @@ def feedback(folder, name, students, entries, pool, options):
             continue
         graded = json.loads(result(folder, name, student).read_text("utf8"))
         page = assignment_pages.for_student(graded, source, passed, folders)
-        told = json.dumps([page, entries[student]["grades"], entries[student]["row"]["score"]])
+        entry = entries[student]
+        told = json.dumps([page, entry["grades"], entry["row"]["score"], entry["pending"]])
         marks[student] = hashlib.sha256(told.encode()).hexdigest()
         known = assignment_course.read_record(folder, name, student).get("feedback")
         made = folder / "feedback" / student / name / f"{name}.html"
         if marks[student] != known or not made.exists():
-            wanted[student] = page
+            wanted[student] = page, entry["pending"]
     several = sorted(wanted)
     # a dozen for a process: what is done is kept if grading is killed, and it takes 2 s to start
     size = max(1, min(12, -(-len(several) // options.jobs)))

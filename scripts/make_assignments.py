@@ -68,11 +68,12 @@ CONFIG = """\
 # Written anew by scripts/make_assignments.py and scripts/grade_assignments.py. Settings of your own
 # go into own_config.py beside this file.
 import os
+import re
 import subprocess
 
+import bleach
 from jinja2 import pass_context
 from nbconvert.exporters import HTMLExporter
-from nbconvert.filters import clean_html
 
 here = os.path.dirname(os.path.abspath(__file__))
 c = get_config()
@@ -87,13 +88,36 @@ c.Execute.startup_timeout = 120
 c.OverwriteCells.add_missing_cells = True  # a test that was deleted is put back
 c.LimitOutput.max_lines = 200
 c.LimitOutput.max_traceback = 30
-# What students wrote or printed must not run in the browser of who reads it; nbgrader's own
-# templates do not ask for that where they show an answer.
+# What students wrote or printed must not run in the browser of who reads it, nor fetch anything.
+# nbconvert's own cleaning knows no paragraphs, and nbgrader's templates do not ask for it where
+# they show an answer.
+TAGS = {
+    *"a abbr b blockquote br caption code del dd div dl dt em figcaption figure h1 h2 h3".split(),
+    *"h4 h5 h6 hr i img kbd li ol p pre q s samp small span strong sub sup table tbody td".split(),
+    *"tfoot th thead tr u ul".split(),
+}
+
+
+def allowed(tag, name, value):
+    if name == "src":
+        return value.startswith("data:image/")
+    return name in ("alt", "class", "colspan", "href", "id", "rowspan", "scope", "title")
+
+
+def clean(html):
+    html = html.decode() if isinstance(html, bytes) else str(html)
+    html = re.sub(r"(?is)<(script|style)\\b.*?(</\\1\\s*>|\\Z)", "", html)
+    return bleach.clean(
+        html, TAGS, allowed, protocols={"http", "https", "mailto", "data"}, strip=True
+    )
+
+
 c.HTMLExporter.sanitize_html = True
+c.HTMLExporter.filters = {"clean_html": clean}
 if not hasattr(HTMLExporter, "uncleaned"):
     HTMLExporter.uncleaned = HTMLExporter.markdown2html
     HTMLExporter.markdown2html = pass_context(
-        lambda self, context, source: clean_html(self.uncleaned(context, source))
+        lambda self, context, source: clean(self.uncleaned(context, source))
     )
 
 # nbgrader's own way to autograde runs a submission in any kernel called python3, uncontained. The

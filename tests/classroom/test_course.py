@@ -254,7 +254,10 @@ def test_one_command_grades_exports_and_makes_pages(course):
     assert canvas["ana"]["Silent"] == ""  # still to be read
 
     # students' pages: no hidden test, no path, no model answer, nothing that runs
-    assert "one of four latents is silent, got 0.625" in page(course, "bob")
+    assert "one of four latents is silent, got 0.5" in page(course, "bob")
+    # what is not read yet has no points, rather than none
+    assert len(re.findall("not read yet", page(course, "ana"))) == 2
+    assert "Score so far: 3.0 / 5.0" in page(course, "ana")
     for student in points:
         text = re.sub(r"<[^>]+>", "", page(course, student))
         for secret in ("default_rng(0)", "HIDDEN", "3 / 8", "check_number(", "Rubric", str(ROOT),
@@ -262,6 +265,7 @@ def test_one_command_grades_exports_and_makes_pages(course):
             assert secret not in text, (student, secret)
         assert "<script>alert" not in page(course, student)
         assert "onclick" not in page(course, student)
+        assert "<em>2 points, 5 minutes, easy.</em>" in page(course, student)  # text as text
     # the marker's copy has the rubric, right below the answer
     graded = nbformat.read(course / "autograded" / "bob" / NAME / f"{NAME}.ipynb", 4)
     place = [mark(cell) for cell in graded.cells].index("written")
@@ -406,7 +410,8 @@ def test_points_by_hand_and_the_button_of_formgrader(formgrader):
     assert points == {"ann": 4.5}
     assert "1 graded before" in said
     assert "To be read" not in said  # the answer has not changed since it was read
-    assert "Good." in page(course, "ann")
+    assert "<p>Good.</p>" in page(course, "ann")
+    assert "not read yet" not in page(course, "ann")
     assert [row["Silent"] for row in table(course / "moodle.csv")] == ["4.5"]
 
     # another answer has to be read again, and keeps its points meanwhile

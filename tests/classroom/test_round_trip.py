@@ -71,16 +71,13 @@ RUN_CELLS = """
 import json, sys, time, os
 sys.stdout = open(os.devnull, "w")
 results, framework = {}, sys.argv[1]
-
-
-class Absent:
-    # one framework has to do: the other is as if it were not installed
-    def find_spec(self, name, *_):
-        if name == {"torch": "tensorflow", "tensorflow": "torch"}[framework]:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-
-sys.meta_path.insert(0, Absent())
+# one framework has to do: the other is as if it were not installed
+import importlib.machinery
+absent = {"torch": "tensorflow", "tensorflow": "torch"}[framework]
+found = importlib.machinery.PathFinder.find_spec
+importlib.machinery.PathFinder.find_spec = classmethod(
+    lambda _, name, *rest: None if name == absent else found(name, *rest)
+)
 for path in sys.argv[2:]:
     begun, names, failed = time.process_time(), {}, {}
     for cell in json.load(open(path))["cells"]:
