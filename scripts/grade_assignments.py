@@ -551,7 +551,7 @@ def main(arguments=None):
     parser.add_argument("assignment", nargs="+", help="an assignment's name, for example: theory")
     parser.add_argument("--course", type=Path, default=COURSE, help="the course folder")
     parser.add_argument("--nbgrader", type=Path, default=NBGRADER, help="nbgrader's Python")
-    parser.add_argument("--limit", type=int, default=900, help="seconds for a submission")
+    parser.add_argument("--limit", type=int, default=1800, help="seconds for a submission")
     parser.add_argument("--jobs", type=int, help="how many at a time; as many as there are cores")
     parser.add_argument("--student", action="append", help="only this one; may be given again")
     parser.add_argument("--again", action="store_true", help="also what has not changed since")
