@@ -264,7 +264,7 @@ def test_one_command_grades_exports_and_makes_pages(course):
                        str(course), "site-packages"):  # fmt: skip
             assert secret not in text, (student, secret)
         assert "<script>alert" not in page(course, student)
-        assert "onclick" not in page(course, student)
+        assert "<b onclick" not in page(course, student)
         assert "<em>2 points, 5 minutes, easy.</em>" in page(course, student)  # text as text
     # the marker's copy has the rubric, right below the answer
     graded = nbformat.read(course / "autograded" / "bob" / NAME / f"{NAME}.ipynb", 4)
@@ -698,7 +698,7 @@ shell = InteractiveShell()
 assignment_cells.stop_loops(shell)
 tries = "while True:\\n  try:\\n    while True: pass\\n  except Exception: pass"
 for cell in ("import time; time.sleep(1.5)", "while True: pass", tries, "1 + 1"):
-    error = shell.run_cell(cell, silent=True).error_in_exec
+    error = shell.run_cell(cell).error_in_exec
     print("ENDED", type(error).__name__, file=sys.__stdout__)
 """
 
@@ -707,7 +707,8 @@ def test_a_cell_is_stopped_by_the_time_that_it_computes():
     """Not by the clock: on a busy machine honest answers would lose their points."""
     own = {**os.environ, "SAEBOOK_CELL_SECONDS": "0.5", "PYTHONPATH": str(ROOT / "scripts")}
     done = subprocess.run(
-        [sys.executable, "-c", SHELL], env=own, capture_output=True, text=True, check=True
+        [sys.executable, "-c", SHELL], env=own, capture_output=True, text=True, check=True,
+        timeout=300,
     )  # fmt: skip
     ended = re.findall(r"ENDED (\w+)", done.stdout)
     assert ended == ["NoneType", "CellTimeoutError", "CellTimeoutError", "NoneType"]
