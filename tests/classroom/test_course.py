@@ -106,7 +106,8 @@ def command(course, *options):
 def grade(course, *options):
     """Grade; the points of each student, how each run ended, and what was printed."""
     result = subprocess.run(
-        command(course, *options), capture_output=True, text=True, check=False
+        command(course, *options), capture_output=True, text=True, check=False,
+        stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout[-1000:] + result.stderr[-2000:]
     print(result.stdout)

@@ -190,7 +190,7 @@ def grade(course, name, *options, before=(), **environment):
     result = subprocess.run(
         [*before, sys.executable, ROOT / "scripts" / "grade_assignments.py", name, *options,
          "--course", course, "--nbgrader", PYTHON, "--limit", "200"],
-        capture_output=True, text=True, check=False,
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
         env={**os.environ, "SAEBOOK_CELL_SECONDS": "12", **environment},
     )  # fmt: skip
     assert result.returncode == 0, result.stdout[-1000:] + result.stderr[-2000:]
@@ -322,12 +322,12 @@ for part in ("source", "solution"):
 
 def test_habits_of_honest_students_cost_nothing(course):
     name = "notation"
-    changed = notebook(course, name, "copied")
+    odd = "\u00fcnal, o'brien [1]"
+    changed = notebook(course, name, odd)
     place = next(i for i, c in enumerate(changed.cells) if mark(c) and "def " in c.source)
     again = copy.deepcopy(changed.cells[place])
     again.update(id="again", source="# my first try, kept for myself")
     changed.cells.insert(place, again)
-    odd = "\u00fcnal, o'brien [1]"
     write(course, name, odd, changed)
 
     changed = notebook(course, name, "renamed")
@@ -590,7 +590,7 @@ def test_what_cannot_be_contained_is_said_and_must_be_asked_for(course, secret, 
     refused = subprocess.run(
         [sys.executable, ROOT / "scripts" / "grade_assignments.py", "denoising", "--course", course,
          "--nbgrader", PYTHON],
-        capture_output=True, text=True, check=False,
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
         env={**os.environ, "PATH": str(tmp_path / "empty")},
     )  # fmt: skip
     assert refused.returncode == 1
