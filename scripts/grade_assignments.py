@@ -362,6 +362,7 @@ def feedback(folder, name, students, entries, pool, options):
         if prefix != os.sep
     }
     folders |= {"/tmp/submission/": "", "lib/python3.11/site-packages/": ""}
+    settings = [path.read_text("utf8") for path in sorted(folder.glob("*_config.py"))]
     wanted, marks = {}, {}
     for student in students:
         if not result(folder, name, student).exists():
@@ -369,7 +370,8 @@ def feedback(folder, name, students, entries, pool, options):
         graded = json.loads(result(folder, name, student).read_text("utf8"))
         page = assignment_pages.for_student(graded, source, passed, folders)
         entry = entries[student]
-        told = json.dumps([page, entry["grades"], entry["row"]["score"], entry["pending"]])
+        shown = [page, entry["grades"], entry["row"]["score"], entry["pending"], settings]
+        told = json.dumps(shown)
         marks[student] = hashlib.sha256(told.encode()).hexdigest()
         known = assignment_course.read_record(folder, name, student).get("feedback")
         made = folder / "feedback" / student / name / f"{name}.html"
