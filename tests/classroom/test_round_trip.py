@@ -126,7 +126,8 @@ def course(tmp_path_factory):
     folder = tmp_path_factory.mktemp("course")
     arguments = ["--course", str(folder), "--nbgrader", str(PYTHON)]
     assert make.main(arguments) == 0
-    own = "c.Execute.timeout = 20\nc.Execute.iopub_timeout = 6\n"
+    timeout = 'int(os.environ.get("SAEBOOK_TEST_TIMEOUT", 20))'
+    own = f"c.Execute.timeout = {timeout}\nc.Execute.iopub_timeout = 6\n"
     (folder / "own_config.py").write_text(own)
     return folder
 
@@ -490,7 +491,8 @@ def probe(course, secret, *options, before=(), **environment):
             subprocess.run(["chown", "-R", "nobody", course], check=True)
         points, _, said = grade(
             course, name, *options, before=before, SAEBOOK_TEST_TOKEN="a token",
-            SAEBOOK_MEMORY=str(2 * 2**30), SAEBOOK_PROCESSES="64", **environment,
+            SAEBOOK_MEMORY=str(2 * 2**30), SAEBOOK_PROCESSES="64",
+            SAEBOOK_CELL_SECONDS="60", SAEBOOK_TEST_TIMEOUT="120", **environment,
         )  # fmt: skip
         listener.settimeout(0.1)
         try:
