@@ -1,0 +1,6 @@
+class Program:
+    pass
+
+
+def program(*a):
+    pass
