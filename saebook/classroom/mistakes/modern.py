@@ -119,7 +119,10 @@ CHECKS = {
     "batch_topk_inference": Check.of(
         "batch_topk_inference(a, threshold, k)",
         lambda a, threshold, k: np.where(a > threshold, a, 0),
-        lambda rng: [(rng.normal(size=(6, 8)), t, 1) for t in (0.1, 0.6)],
+        lambda rng: [
+            (rng.normal(size=(6, 8)) + np.linspace(-2, 1, 6)[:, None], t, k)
+            for t, k in ((0.1, 1), (0.8, 3))
+        ],
         "Ask for the code of one image alone, and of the same image among brighter ones.",
         small=(np.array([[0.5, 3.0, -1.0, 2.0], [0.2, -4.0, 0.1, 0.3]]), 1.0, 1),
         batch=(
