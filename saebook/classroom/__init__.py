@@ -8,14 +8,12 @@ numbers of their own, `program` a program of their own with a fault in it.
 
 import hashlib
 import os
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from saebook.classroom.checking import CheckFailed, check, marks
 from saebook.classroom.mistakes import CHECKS, Check, Mistake
-from saebook.classroom.outcomes import array
+from saebook.classroom.numbers import check_fault, check_filled, check_number, check_numbers
 from saebook.classroom.programs import Program, program
 
 __all__ = [
@@ -25,6 +23,8 @@ __all__ = [
     "Mistake",
     "Program",
     "check",
+    "check_fault",
+    "check_filled",
     "check_number",
     "check_numbers",
     "marks",
@@ -32,67 +32,6 @@ __all__ = [
     "student",
     "variant",
 ]
-
-
-def check_number(
-    answer: Any, right: float, mistakes: Mapping[str, float] | None = None, rtol: float = 0.01
-) -> None:
-    """Hold a number to the right one; `mistakes` maps a sentence to the value it would give.
-
-    Raises
-    ------
-    CheckFailed
-        If it is not right.
-    """
-    if fault := _number_fault(answer, right, mistakes, rtol):
-        raise CheckFailed(fault)
-    print("the number is right")
-
-
-def check_numbers(
-    answers: Any,
-    questions: Mapping[str, tuple[float, float, Mapping[str, float]]],
-    rtol: float = 0.01,
-) -> float:
-    """Points for several numbers, each of which counts by itself; prints what each one gets.
-
-    Parameters
-    ----------
-    answers : mapping of str to float
-        What a student answered, by name.
-    questions : mapping of str to tuple
-        For each name what it is worth, the right number, and wrong ones by the sentences that name
-        their mistakes.
-    rtol : float
-        By how much, relative to the right number, an answer may be off.
-    """
-    reached = 0.0
-    for name, (worth, right, mistakes) in questions.items():
-        given = answers.get(name) if isinstance(answers, Mapping) else None
-        fault = _number_fault(given, right, mistakes, rtol)
-        got = 0 if fault else worth
-        reached += got
-        print(f"{name}: {fault or 'right'} ({got:g} of {worth:g})")
-    return int(reached) if reached == int(reached) else reached
-
-
-def _number_fault(
-    answer: Any, right: float, mistakes: Mapping[str, float] | None, rtol: float
-) -> str | None:
-    if answer is None or answer is ...:
-        return "The number is not filled in yet."
-    try:
-        value = array(answer)
-    except Exception:
-        value = np.array(str(answer))
-    if value.shape != () or value.dtype.kind not in "fiu" or not np.isfinite(value):
-        return f"The answer must be one finite number, got {answer!r}."
-    if np.isclose(value, right, rtol=rtol, atol=0):
-        return None
-    for message, wrong in (mistakes or {}).items():
-        if np.isclose(value, wrong, rtol=rtol, atol=0):
-            return f"{message}."
-    return "The number is not right."
 
 
 def student(typed: str) -> str:
