@@ -202,7 +202,7 @@ def same(found: Array, expected: Array) -> bool:
 def same_values(found: Outcome, expected: Outcome) -> bool:
     """Whether both raised the same kind of error, or gave the same value."""
     if found.error is not None or expected.error is not None:
-        return type(found.error) is type(expected.error)
+        return expected.error is not None and isinstance(found.error, type(expected.error))
     assert found.value is not None
     assert expected.value is not None
     return same(found.value, expected.value)

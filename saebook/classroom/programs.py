@@ -34,7 +34,8 @@ class Program(NamedTuple):
 
     def run(self) -> float:
         """What the program leaves in `result`; `nan` where it stops with an error."""
-        names = {"np": np, **{k: np.copy(v) if np.ndim(v) else v for k, v in self.inputs.items()}}
+        names: dict[str, Any] = {"np": np}
+        names |= {k: np.copy(v) if np.ndim(v) else v for k, v in self.inputs.items()}
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
