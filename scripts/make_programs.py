@@ -7,8 +7,8 @@ are several versions, marked ``=`` where right and ``!`` where wrong. What stude
 saebook/classroom/programs.json, holds the same versions without the marks, in another order, and
 which of them make up each of the programs: every wrong version is in three, always alone, each with
 six data sets on which the number that the mended program gives is none that another change would
-give. Which are wrong is printed, for the hidden test of the assignment: for each line the numbers of
-its wrong versions, ``-`` where there is none. A program is refused where another change mends it too.
+give. Which are wrong is printed, for the hidden test of the assignment: for each line the numbers
+of its wrong versions, ``-`` where there is none. A program that another change mends too is refused.
 """
 
 import json
