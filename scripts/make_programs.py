@@ -8,7 +8,7 @@ saebook/classroom/programs.json, holds the same versions without the marks, in a
 which of them make up each of the programs: every wrong version is in three, always alone, each with
 six data sets on which the number that the mended program gives is none that another change would
 give. Which are wrong is printed, for the hidden test of the assignment: for each line the numbers
-of its wrong versions, ``-`` where there is none. A program that another change mends too is refused.
+of its wrong versions, ``-`` where there is none. A program that another change mends is refused.
 """
 
 import json
