@@ -111,8 +111,7 @@ def description(config: SAEConfig, params: Params) -> Iterator[tuple[str, str]]:
         threshold = float(params["threshold"])
         yield "threshold", f"{threshold:.6g}" if threshold >= 0 else "not learned"
     if isinstance(kind, JumpReLU):
-        with np.errstate(over="ignore"):  # infinite: a latent that is never active
-            yield "thresholds", _spread(np.exp(params["log_threshold"].astype(np.float64)))
+        yield "thresholds", _spread(np.exp(params["log_threshold"].astype(np.float64)))
     if config.groups:
         yield "groups", ", ".join(map(str, config.groups))
     if config.output == "sigmoid":
