@@ -205,7 +205,7 @@ def questions(name, sources=SOURCES):
     for cell in source(name, sources).cells:
         if "question" in cell.metadata:
             own = cell.metadata["nbgrader"]
-            kind = {True: "number", False: "code"}[own["grade_id"] == "test_number"]
+            kind = {"test_number": "number", "test_fault": "fault"}.get(own["grade_id"], "code")
             kind = "written" if own["solution"] else kind
             found.append({**cell.metadata["question"], "points": own["points"], "kind": kind})
     return found

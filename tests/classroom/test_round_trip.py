@@ -46,6 +46,7 @@ def test_every_chapter_has_an_assignment():
 def test_what_a_source_must_have(name):
     asked, cells = make.questions(name), make.source(name).cells
     assert [q["kind"] for q in asked].count("number") == 1
+    assert [q["kind"] for q in asked].count("fault") == 1
     assert [q["kind"] for q in asked].count("written") == 1
     assert [q["kind"] for q in asked].count("code") >= 2
     headings = re.findall(r"^## (\d+)\. (.*)\n\n\*(\d+) points?, (\d+) minutes, (\w+)[.;]",
@@ -137,7 +138,15 @@ def test_the_release_gives_nothing_away_and_scores_nothing(course):
     assert [path.stem for path in paths] == make.names()
     for path in paths:
         text = path.read_text()
-        for secret in ("BEGIN SOLUTION", "HIDDEN TESTS", "Rubric", "seed=2026", "check_number("):
+        for secret in (
+            "BEGIN SOLUTION",
+            "HIDDEN TESTS",
+            "Rubric",
+            "seed=2026",
+            "check_number",
+            "check_fault",
+            "mended(",
+        ):
             assert secret not in text, (path, secret)
         first = nbformat.read(path, 4).cells[1].source
         assert 'if "google.colab" in sys.modules:\n    %pip install' in first
@@ -145,10 +154,12 @@ def test_the_release_gives_nothing_away_and_scores_nothing(course):
         tests = {
             cell.metadata.nbgrader.grade_id
             for cell in make.source(name).cells
+            # where several functions count by themselves, the cell ends with their points
             if cell.metadata.get("nbgrader", {}).get("locked")
+            and "classroom.marks(" not in cell.source
         }
-        # nothing else fails but the cell that asks for the number
-        assert set(entry["failed"]) == tests | {"number"}, entry["failed"]
+        # nothing else fails but the cells that ask for numbers
+        assert set(entry["failed"]) == tests | {"number", "fault"}, entry["failed"]
 
 
 # Submissions
@@ -233,22 +244,35 @@ def test_right_blank_and_wrong_answers(course):
     )
     submission(course, "denoising", "wrong-loss", "tensorflow", {"loss": NOISY_TARGET})
     submission(
-        course, "denoising", "wrong-two", "torch", {"epochs": ONCE, "number": "answer = 0.0"}
+        course,
+        "denoising",
+        "wrong-two",
+        "torch",
+        {"epochs": ONCE, "number": "answers = {'shift': 0.0}"},
     )
+    found = next(c.source for c in make.source("denoising").cells if mark(c) == "fault")
+    submission(course, "denoising", "half", changed={"fault": f"{found}\nvalue = None"})
     points, ended, _ = grade(course, "denoising")
-    assert points == {"ann": 11, "bob": 11, "blank": 0, "wrong-loss": 8, "wrong-two": 7}
+    assert points == {
+        "ann": 13,
+        "bob": 13,
+        "blank": 0,
+        "wrong-loss": 11,
+        "wrong-two": 9,
+        "half": 11,
+    }
     assert set(ended.values()) == {"graded"}
 
     assert "the target is the noisy image" in feedback(course, "denoising", "wrong-loss")
     assert "the noise is drawn once and serves every epoch" in feedback(
         course, "denoising", "wrong-two"
     )
-    assert "Without clipping the mean would not move" in feedback(course, "denoising", "wrong-two")
+    assert "The mean would not move without clipping" in feedback(course, "denoising", "wrong-two")
     assert "corrupt: not written yet" in feedback(course, "denoising", "blank")
     with open(course / "grades.csv", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["assignment"] == "denoising"]
     assert {row["student_id"]: float(row["raw_score"]) for row in rows} == points
-    assert {float(row["max_score"]) for row in rows} == {14}
+    assert {float(row["max_score"]) for row in rows} == {16}
 
 
 def test_hostile_submissions_end_clearly_and_the_rest_is_graded(course, tmp_path):
@@ -276,9 +300,9 @@ for part in ("source", "solution"):
     )
     stubborn += "while True: pass"
     shoot = "import os, signal\nos.kill(-1, signal.SIGKILL)"
-    number = "answer = 784 * 0.123 / 456"
-    solutions = ("kl", "kl_gradient", "l1", "number", "written")
-    tests = ("test_kl", "test_guard", "test_kl_gradient", "test_l1", "test_number")
+    number = "answers = {'beta': 784 * 0.123 / 456}"
+    solutions = ("kl", "kl_gradient", "l1", "l1_gradient", "number", "fault", "written")
+    tests = ("test_kl", "test_guard", "test_kl_gradient", "test_l1", "test_number", "test_fault")
 
     submission(course, "theory", "a-averaged", changed={"kl": AVERAGED})
     submission(course, "theory", "b-loop", changed={"kl": "while True: pass"})
@@ -293,19 +317,19 @@ for part in ("source", "solution"):
     submission(course, "theory", "z-honest")
     points, ended, said = grade(course, "theory", SAEBOOK_MEMORY=str(4 * 2**30))
 
-    # 11 points are given automatically: 3 and 1 for kl_penalty, 3, 2, and 2 for the number
-    assert points["z-honest"] == 11
-    assert points["a-averaged"] == 7
+    # 14 points are given automatically: 2 and 1 for kl_penalty, 3, 1 and 1, 3 for the numbers, 3
+    assert points["z-honest"] == 14
+    assert points["a-averaged"] == 11
     assert "the KL is summed over latents, not averaged" in feedback(course, "theory", "a-averaged")
-    assert points["b-loop"] == 7
+    assert points["b-loop"] == 11
     assert ended["b-loop"] == "graded; the cell kl of theory.ipynb ran out of time"
     left_out = "of theory.ipynb ended its kernel, and was left out"
-    assert points["c-stubborn"] == 7
+    assert points["c-stubborn"] == 11
     assert ended["c-stubborn"] == f"graded; the cell kl {left_out}"
     assert "so it is not run again" in feedback(course, "theory", "c-stubborn")
-    assert points["d-memory"] == 5
+    assert points["d-memory"] == 10
     assert "MemoryError" in feedback(course, "theory", "d-memory")
-    assert points["f-deleted-tests"] == 9
+    assert points["f-deleted-tests"] == 11
     assert ended["f-deleted-tests"] == f"graded; theory.ipynb lacks {', '.join(tests)}: put back"
     assert points["g-missing-cells"] == 0
     nothing = "theory.ipynb holds none of the cells that were handed out"
@@ -313,10 +337,10 @@ for part in ("source", "solution"):
     assert ended["j-killer"].endswith(f"the cell l1 {left_out}")
     assert ended["m-no-notebook"].startswith("stopped: theory.ipynb is no notebook: Expecting")
     if "containment: full" in said:
-        assert points["h-thief"] == 5
+        assert points["h-thief"] == 10
         assert "FileNotFoundError" in feedback(course, "theory", "h-thief")
         assert [path for path in outside if path.exists()] == []
-        assert points["j-killer"] == 5
+        assert points["j-killer"] == 10
     else:
         pytest.skip("this system gives no namespaces: reading and writing were not contained")
 
@@ -348,7 +372,7 @@ def test_habits_of_honest_students_cost_nothing(course):
     (course / "submitted" / "stray" / f"{name}.ipynb").write_text("{}")
     # kernels with 4 GB: what is tried here takes less long to fill them
     points, ended, _ = grade(course, name, SAEBOOK_MEMORY=str(4 * 2**30))
-    assert points == {odd: 5, "renamed": 5, "careless": 5, "stray": 0}
+    assert points == {odd: 9, "renamed": 9, "careless": 9, "stray": 0}
     assert re.fullmatch(
         r"graded; notation.ipynb has the cell \w+ 2 times, as \d+ and \d+: \d+ counts", ended[odd]
     )
@@ -359,7 +383,7 @@ def test_habits_of_honest_students_cost_nothing(course):
         rows = [row for row in csv.DictReader(file) if row["assignment"] == name]
     scores = {row["student_id"]: float(row["raw_score"]) for row in rows}
     assert {student: scores[student] for student in points} == points
-    assert {float(row["max_score"]) for row in rows} == {7}
+    assert {float(row["max_score"]) for row in rows} == {11}
 
 
 # What a submission can reach. A probe only asks whether it could; nothing is taken or spoiled.
@@ -520,7 +544,7 @@ def check_probe(could, points, said):
     assert could["a file"]
     assert could["processor seconds"] == kernel.LIMITS["RLIMIT_CPU"]
     assert could["rights"] == ["0" * 16]
-    assert points == 5  # nor do the limits cost an honest answer anything
+    assert points == 9  # nor do the limits cost an honest answer anything
 
 
 @pytest.fixture
@@ -602,7 +626,7 @@ def test_what_cannot_be_contained_is_said_and_must_be_asked_for(course, secret, 
 
     could, points, said = probe(course, secret, "--contain=weak")
     assert "containment: weak: files, processes and the network are not contained" in said
-    assert points == 5
+    assert points == 9
     for what in ("variable", "too large a file", "too much memory"):
         assert not could[what], what
     assert could["processor seconds"] == kernel.LIMITS["RLIMIT_CPU"]

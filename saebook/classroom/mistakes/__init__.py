@@ -11,10 +11,13 @@ from saebook.classroom.mistakes import (
     feature_extraction,
     interpretability,
     modern,
+    modern_gradients,
     notation,
     parity,
+    scaling,
     superposition,
     theory,
+    theory_l1,
     training,
 )
 from saebook.classroom.mistakes.table import Check, Mistake
@@ -24,12 +27,15 @@ __all__ = ["CHECKS", "Check", "Mistake"]
 CHECKS: dict[str, Check] = {
     **notation.CHECKS,
     **theory.CHECKS,
+    **theory_l1.CHECKS,
     **training.CHECKS,
     **parity.CHECKS,
     **feature_extraction.CHECKS,
     **anomaly_detection.CHECKS,
     **denoising.CHECKS,
     **modern.CHECKS,
+    **modern_gradients.CHECKS,
+    **scaling.CHECKS,
     **superposition.CHECKS,
     **interpretability.CHECKS,
 }

@@ -32,3 +32,10 @@ def codes(rng: np.random.Generator, *shape: int) -> Array:
 def pairs(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     """Samples and reconstructions, some of which leave [0, 1]."""
     return [(rng.random((n, d)), rng.uniform(-0.3, 1.3, (n, d))) for n, d in ((6, 5), (3, 8))]
+
+
+# Small inputs, to be shown where no known mistake fits.
+X = np.array([[0.0, 1.0, 0.5], [0.2, 0.6, 0.0]])
+X_HAT = np.array([[0.1, 1.2, 0.5], [0.2, 0.4, -0.3]])
+CODE = np.array([[0.1, 0.4], [0.3, 0.2]])
+SIGNED = np.array([[1.0, -2.0, 0.0], [0.5, 0.0, 0.0]])

@@ -1,4 +1,4 @@
-"""Known mistakes, chapter theory: the penalties and their gradients."""
+"""Known mistakes, chapter theory: the KL penalty and its gradient."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ import numpy as np
 
 from saebook import reference
 from saebook._types import Array
-from saebook.classroom.mistakes.shared import codes, kl_penalty
+from saebook.classroom.mistakes.shared import CODE, codes, kl_penalty
 from saebook.classroom.mistakes.table import Check
-from saebook.kinds import KL, L1
+from saebook.kinds import KL
 
 
 def _kl(rho: float, rho_hat: Array) -> Array:
@@ -21,17 +21,38 @@ def _guarded(z: Array, rho: float, beta: float) -> float:
     return kl_penalty(z, rho, beta)
 
 
+def _refuse(refused: Any, kind: type[Exception] = ValueError) -> Any:
+    def penalty(z: Array, rho: float, beta: float) -> float:
+        if refused(z):
+            raise kind("z must lie in [0, 1]")
+        return beta * _kl(rho, z.mean(axis=0)).sum()
+
+    return penalty
+
+
+def _hidden(found: Array, z: Array, rho: float, beta: float) -> bool:
+    """Whether there is a number where the formula gives none, and elsewhere what it gives."""
+    expected = beta * _kl(rho, z.mean(axis=0)).sum()
+    if np.isfinite(expected):
+        return found.shape == () and bool(np.isclose(found, expected, rtol=1e-3))
+    return found.shape == () and bool(np.isfinite(found))
+
+
+def _guard_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    """Good codes, one with a 0 and a 1 in it; and codes with one bad entry, and with many."""
+    edge, low, high = codes(rng, 5, 4), codes(rng, 5, 4), codes(rng, 5, 4)
+    edge[0, 0], edge[1, 1] = 0, 1
+    low[2, 1], high[3, 2] = -0.01, 1.2
+    bad, column = rng.uniform(-0.9, -0.1, (5, 4)), codes(rng, 5, 4)
+    mixed = rng.uniform(-0.9, 0.4, (5, 4))
+    mixed[0] = 0.5
+    column[:, 0] *= -0.1
+    tried = (codes(rng, 5, 4), edge, low, high, column, bad, mixed, 1 - bad)
+    return [(z, 0.05, 1.0) for z in tried]
+
+
 def _kl_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     return [(codes(rng, 7, 5), 0.05, 3.0), (codes(rng, 4, 9), 0.2, 0.5)]
-
-
-def _signed(rng: np.random.Generator) -> list[tuple[Any, ...]]:
-    return [(rng.normal(size=(6, 5)), 0.7), (rng.normal(size=(3, 8)), 2.5)]
-
-
-def _with_zeros(rng: np.random.Generator) -> list[tuple[Any, ...]]:
-    z = rng.normal(size=(6, 5))
-    return [(rng.normal(size=(4, 3)), 0.7), (np.where(z < -0.8, 0, z), 0.7), (np.zeros((2, 3)), 2)]
 
 
 CHECKS = {
@@ -40,6 +61,8 @@ CHECKS = {
         kl_penalty,
         _kl_cases,
         "Let a code of two samples and three latents be worked out on paper, one axis at a time.",
+        small=(CODE, 0.1, 2.0),
+        by=(0,),
         averaged_over_latents=(
             lambda z, rho, beta: beta * _kl(rho, z.mean(axis=0)).mean(),
             "your value is the right one divided by n_latents: the KL is summed over latents, not "
@@ -84,16 +107,90 @@ CHECKS = {
             lambda z, rho, beta: -kl_penalty(z, rho, beta),
             "the sign is wrong: a divergence is never negative",
         ),
+        log10=(
+            lambda z, rho, beta: kl_penalty(z, rho, beta) / np.log(10),
+            "the logarithm has base 10: use the natural logarithm",
+        ),
+        squared=(
+            lambda z, rho, beta: beta * ((z.mean(axis=0) - rho) ** 2).sum(),
+            "the squared distance of rho-hat from rho is taken: the divergence has logarithms",
+        ),
+        times_samples=(
+            lambda z, rho, beta: len(z) * kl_penalty(z, rho, beta),
+            "your value is the right one times n_samples: the divergence is of means, taken once",
+        ),
+        other_term=(
+            lambda z, rho, beta: (
+                beta * ((1 - rho) * np.log((1 - rho) / (1 - z.mean(axis=0)))).sum()
+            ),
+            "the term with rho is missing: a Bernoulli divergence has two terms",
+        ),
+        cross_entropy=(
+            lambda z, rho, beta: (
+                -beta
+                * (rho * np.log(z.mean(axis=0)) + (1 - rho) * np.log(1 - z.mean(axis=0))).sum()
+            ),
+            "this is the cross-entropy: it is not 0 where rho-hat is rho",
+        ),
+        upside_down=(
+            lambda z, rho, beta: (
+                beta
+                * (
+                    rho * np.log(z.mean(axis=0) / rho)
+                    + (1 - rho) * np.log((1 - rho) / (1 - z.mean(axis=0)))
+                ).sum()
+            ),
+            "the fraction in the first logarithm is upside down: it is rho / rho-hat",
+        ),
+        per_latent=(
+            lambda z, rho, beta: beta * _kl(rho, z.mean(axis=0)),
+            "you have one divergence per latent: sum them",
+        ),
     ),
     "kl_guard": Check.of(
         "kl_penalty(z, rho, beta)",
         _guarded,
-        lambda rng: [(codes(rng, 5, 4), 0.05, 1.0), (rng.uniform(-0.9, 0.4, (5, 4)), 0.05, 1.0)],
+        _guard_cases,
         "Ask what probability a mean activation of -0.3 would be.",
+        small=(np.array([[0.1, 0.4], [0.3, -0.2]]), 0.1, 2.0),
+        edges_refused=(
+            _refuse(lambda z: not ((z > 0) & (z < 1)).all()),
+            "activations of exactly 0 or 1 are refused: they are in [0, 1]",
+        ),
+        mean_alone=(
+            _refuse(lambda z: not ((z.mean(axis=0) >= 0) & (z.mean(axis=0) <= 1)).all()),
+            "only the mean is looked at: one activation outside [0, 1] is enough, though the mean "
+            "lies inside",
+        ),
+        one_mean=(
+            _refuse(lambda z: not 0 <= z.mean() <= 1),
+            "only the mean of the whole code is looked at: look at every activation",
+        ),
+        negative_only=(
+            _refuse(lambda z: (z < 0).any()),
+            "only negative activations are refused: those above 1 are no probabilities either",
+        ),
+        above_one_only=(
+            _refuse(lambda z: (z > 1).any()),
+            "only activations above 1 are refused: negative ones are no probabilities either",
+        ),
+        all_outside=(
+            _refuse(lambda z: ((z < 0) | (z > 1)).all()),
+            "a code is refused only if every activation is outside: one is enough",
+        ),
+        another_error=(
+            _refuse(lambda z: not ((z >= 0) & (z <= 1)).all(), AssertionError),
+            "a bad code raises AssertionError: ValueError is asked for, which a caller can tell "
+            "from a fault in the program",
+        ),
+        everything_refused=(
+            _refuse(lambda z: True),
+            "good codes are refused too: in [0, 1] the penalty has a value",
+        ),
         nan=(
             lambda z, rho, beta: beta * _kl(rho, z.mean(axis=0)).sum(),
-            "codes outside [0, 1] went into the logarithm and gave NaN: a linear code has no "
-            "Bernoulli divergence, so raise ValueError",
+            "codes outside [0, 1] are not refused, and give NaN or a number that means nothing: "
+            "raise ValueError",
         ),
         absolute=(
             lambda z, rho, beta: beta * _kl(rho, np.abs(z.mean(axis=0))).sum(),
@@ -102,8 +199,10 @@ CHECKS = {
         ),
         clipped=(
             lambda z, rho, beta: beta * _kl(rho, np.clip(z.mean(axis=0), 1e-6, 1 - 1e-6)).sum(),
-            "clipping hides that the code is not in [0, 1], and its gradient is 0: raise "
-            "ValueError",
+            "something is clipped or replaced so that a number comes out: that hides that the code "
+            "is not in [0, 1]; raise ValueError",
+            None,
+            _hidden,
         ),
     ),
     "kl_gradient": Check.of(
@@ -111,6 +210,7 @@ CHECKS = {
         lambda z, rho, beta: reference.penalty_gradient(KL(rho, beta), z),
         _kl_cases,
         "Let the student change one entry of z by 0.001 and look at how far rho-hat moves.",
+        small=(CODE, 0.1, 2.0),
         no_1_over_n=(
             lambda z, rho, beta: len(z) * reference.penalty_gradient(KL(rho, beta), z),
             "your gradient is n_samples times too large: each activation enters rho-hat with "
@@ -133,51 +233,39 @@ CHECKS = {
             lambda z, rho, beta: reference.penalty_gradient(KL(rho, 1.0), z),
             "beta is missing in the gradient",
         ),
-    ),
-    "l1_penalty": Check.of(
-        "l1_penalty(z, weight)",
-        lambda z, weight: reference.penalty(L1(weight), z),
-        _signed,
-        "Ask whether a wider dictionary of which the same few latents are active should cost less.",
-        mean_over_latents=(
-            lambda z, weight: weight * np.abs(z).mean(),
-            "your value is the right one divided by n_latents: sum over latents, average over "
-            "samples",
+        of_activations=(
+            lambda z, rho, beta: beta * ((1 - rho) / (1 - z) - rho / z) / len(z),
+            "the activation itself stands where rho-hat should: the slope is the same for all "
+            "samples of a latent",
         ),
-        no_abs=(
-            lambda z, weight: weight * z.sum(axis=1).mean(),
-            "the sizes are missing: without abs, positive and negative codes cancel",
+        over_latents=(
+            lambda z, rho, beta: len(z) / z.shape[1] * reference.penalty_gradient(KL(rho, beta), z),
+            "you divide by n_latents: rho-hat is a mean over samples, so divide by n_samples",
         ),
-        sum_over_samples=(
-            lambda z, weight: weight * np.abs(z).sum(),
-            "your value is the right one times n_samples: take the mean over samples",
+        over_both=(
+            lambda z, rho, beta: reference.penalty_gradient(KL(rho, beta), z) / z.shape[1],
+            "you divide by n_latents too: the divergences are summed over latents",
         ),
-        squared=(
-            lambda z, weight: weight * (z**2).sum(axis=1).mean(),
-            "squares are summed: that is an L2 penalty, which shrinks and makes nothing 0",
+        exchanged=(
+            lambda z, rho, beta: np.broadcast_to(
+                beta
+                * (np.log(z.mean(axis=0) / rho) - np.log((1 - z.mean(axis=0)) / (1 - rho)))
+                / len(z),
+                z.shape,
+            ),
+            "this is the derivative of KL(rho-hat || rho): rho comes first",
         ),
-        no_weight=(
-            lambda z, weight: np.abs(z).sum(axis=1).mean(),
-            "the weight of the penalty is missing",
+        other_term=(
+            lambda z, rho, beta: np.broadcast_to(
+                beta * (1 - rho) / (1 - z.mean(axis=0)) / len(z), z.shape
+            ),
+            "the term of rho is missing in the derivative",
         ),
-    ),
-    "l1_gradient": Check.of(
-        "l1_gradient(z, weight)",
-        lambda z, weight: reference.penalty_gradient(L1(weight), z),
-        _with_zeros,
-        "Draw |z| and ask for the slope left of 0, right of 0, and at 0.",
-        one_at_zero=(
-            lambda z, weight: weight * np.where(z >= 0, 1, -1) / len(z),
-            "the gradient at 0 must be 0: a silent latent would be pushed although it costs "
-            "nothing",
-        ),
-        no_1_over_n=(
-            lambda z, weight: weight * np.sign(z),
-            "your gradient is n_samples times too large: the penalty is a mean over samples",
-        ),
-        positive_only=(
-            lambda z, weight: weight * (z > 0) / len(z),
-            "negative codes have the gradient -weight / n_samples, not 0",
+        terms_added=(
+            lambda z, rho, beta: np.broadcast_to(
+                beta * ((1 - rho) / (1 - z.mean(axis=0)) + rho / z.mean(axis=0)) / len(z), z.shape
+            ),
+            "the two terms have opposite signs: at rho-hat = rho the slope is 0",
         ),
     ),
 }
