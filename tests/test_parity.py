@@ -76,9 +76,19 @@ def test_ledger_covers_every_option():
     assert {c.sparsity for c in configs} == {None, *itertools.chain(*KINDS.values())}
     # 3 outputs and errors, tied or not, unit norm or not, decay or not; for 9 kinds and activations
     assert (
-        len([c for c in configs if isinstance(c.sparsity, KL | L1 | None) and not c.pre_bias])
+        len(
+            [
+                c
+                for c in configs
+                if isinstance(c.sparsity, KL | L1 | None)
+                and not c.pre_bias
+                and not getattr(c.sparsity, "l0", None)
+            ]
+        )
         == 168
     )
+    # Three decoders, without and with a pre-bias and groups, for each of three kinds with a price.
+    assert sum(bool(getattr(c.sparsity, "l0", None)) for c in configs) == 18
     # and with a pre-bias and groups for each decoder every row and activation, which other kinds
     # than the classic ones also have without
     rows = [(kind, a) for kind in itertools.chain(*KINDS.values()) for a in kind.activations]
