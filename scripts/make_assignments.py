@@ -290,6 +290,7 @@ def main(arguments=None):
         "--again", action="store_true", help="also make those anew that someone has handed in"
     )
     options = parser.parse_args(arguments)
+    options.nbgrader = options.nbgrader.absolute()  # which runs in the course, a link not resolved
     sources = options.sources.resolve()
     there = names(sources)
     if not there:

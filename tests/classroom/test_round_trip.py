@@ -125,7 +125,7 @@ def course(tmp_path_factory):
         assert not os.environ.get("SAEBOOK_REQUIRE_NBGRADER"), message
         pytest.skip(message)
     folder = tmp_path_factory.mktemp("course")
-    arguments = ["--course", str(folder), "--nbgrader", str(PYTHON)]
+    arguments = ["--course", str(folder), "--nbgrader", os.path.relpath(PYTHON)]
     assert make.main(arguments) == 0
     timeout = 'int(os.environ.get("SAEBOOK_TEST_TIMEOUT", 20))'
     own = f"c.Execute.timeout = {timeout}\nc.Execute.iopub_timeout = 6\n"
