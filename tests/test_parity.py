@@ -91,7 +91,9 @@ def test_ledger_covers_every_option():
     assert sum(bool(getattr(c.sparsity, "l0", None)) for c in configs) == 18
     # and with a pre-bias and groups for each decoder every row and activation, which other kinds
     # than the classic ones also have without
-    rows = [(kind, a) for kind in itertools.chain(*KINDS.values()) for a in parity.activations_of(kind)]
+    rows = [
+        (kind, a) for kind in itertools.chain(*KINDS.values()) for a in parity.activations_of(kind)
+    ]
     other = [(kind, a) for kind, a in rows if kind not in parity.CLASSIC]
     assert len(set(configs)) == len(configs) == 216 + 3 * 2 * len(other) + 3 * 3
     assert parity.TRAINING.epochs * -(-parity.N_SAMPLES // parity.TRAINING.batch_size) == 500
