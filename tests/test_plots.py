@@ -193,9 +193,11 @@ shell = start_ipython()
 shell.kernel = None
 shell.display_formatter.active_types = ["text/markdown", "image/svg+xml"]
 from IPython.utils.capture import capture_output
-def outputs(code):
-    with capture_output() as out:
-        assert shell.run_cell(code, store_history=True).success
+def outputs(code, asked=iter(range(9))):
+    header = {"header": {"msg_id": next(asked)}}
+    shell.get_parent = lambda: header
+    with capture_output() as out:  # without a history, as nbval has it, all cells are number 1
+        assert shell.run_cell(code, store_history=False).success
     return [str(output.data) for output in out.outputs]
 outputs("from saebook import pages, plots; found = pages.results('denoising')")
 (shown,) = outputs("display(pages.table(['a'], [found['run']['seconds']]))")

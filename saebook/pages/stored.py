@@ -91,10 +91,13 @@ def source() -> str:
 
 
 def _cell() -> object:
-    """The number of the cell that is running; None outside of notebooks."""
+    """What the cell that is running was asked with; None outside of notebooks.
+
+    Its number would not do: where no history is kept, as nbval has it, all cells have the same.
+    """
     try:
         from IPython import get_ipython
     except ModuleNotFoundError:
         return None
     shell = get_ipython()
-    return shell.execution_count if hasattr(shell, "kernel") else None
+    return shell.get_parent()["header"]["msg_id"] if hasattr(shell, "get_parent") else None
