@@ -1,6 +1,6 @@
 """A look inside each model of "error against active latents": its dictionary, one digit, its code.
 
-The models are those of experiments/modern.py, PyTorch, first seed. Pictures are rounded to 15
+The models are the runs of experiments/modern.py, PyTorch, first seed. Pictures are rounded to 15
 levels, so that a page can carry them; codes and errors are not.
 """
 
@@ -29,12 +29,10 @@ def unpack_pictures(text):
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), "i1").reshape(-1, 784)
 
 
-def inside(kind, setting, framework="torch"):
+def inside(config, params):
     """What a page shows of one model."""
-    model, _ = modern.train(kind, setting, 0, framework)
-    config, params = model.config, model.to_numpy()
     digits = modern.digits()
-    z = modern.framework_of(framework)[2](model, digits.x_val)
+    z = modern.encoded(config, params, digits.x_val)
     digit = int(np.argmax(digits.y_val == LABEL))
     D = reference.dictionary(config, params)
     order = np.argsort(-z[digit], kind="stable")
@@ -58,7 +56,7 @@ def run():
         "settings": {"rows": ROWS, "strokes": STROKES, "label": LABEL},
         "digit": pack_pictures(digits.x_val[digit : digit + 1], False),
         "models": {
-            kind: {str(setting): inside(kind, setting) for setting in settings}
-            for kind, (_, settings) in modern.KINDS.items()
+            kind: {str(setting): inside(*modern.model_of(kind, setting)) for setting in settings}
+            for kind, settings in modern.SETTINGS.items()
         },
     }

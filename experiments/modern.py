@@ -1,193 +1,232 @@
 """Error against active latents for every kind of sparsity: the runs behind book/modern.md.
 
-Nothing is chosen here: each kind has a grid of settings, and all of them are reported. The grids,
-JumpReLU's bandwidth and first threshold and, with TopK, the learning rate were looked for
-beforehand, on training images that are in no number below (the last 5,000). Errors are those on
-validation images.
+All models are trained on all training images until their validation error is flat (`_runs`).
+Nothing is chosen here: each kind has a grid of settings, and all of them are reported. JumpReLU's
+window and first threshold are those that a search on training images, with shorter trainings, had
+found. Errors are those on validation images; those on test images are stored beside them.
 """
 
-from functools import cache
+from itertools import combinations
 
 import numpy as np
+from sklearn.decomposition import PCA
 
-from saebook import (
-    KL,
-    L1,
-    AuxK,
-    BatchTopK,
-    Gated,
-    JumpReLU,
-    SAEConfig,
-    TopK,
-    TrainConfig,
-    metrics,
-    mnist,
-    reference,
-)
-from saebook.start import init_from_samples, init_params, init_tied
+from experiments import _runs
+from experiments._runs import best_scale, config_of, digits, framework_of, model_of, run_of
+from saebook import TrainConfig, metrics, reference
+from saebook.start import init_from_samples, init_tied
 
-N_IMAGES, N_LATENTS = 10_000, 256
 SEEDS = (0, 1, 2)
-GROUPS = (16, 48, 192)  # of the Matryoshka dictionary
-TRAINING = {"epochs": 6, "batch_size": 128, "learning_rate": 2e-3, "decay_steps": 120}
-KL_LEARNING_RATE = 5e-3
-KINDS = {
-    "L1": (L1, (0.25, 0.5, 0.75, 1.0)),
-    "TopK": (TopK, (8, 16, 32, 64)),
-    "BatchTopK": (BatchTopK, (8, 16, 32, 64)),
-    "JumpReLU": (
-        lambda weight: JumpReLU(weight, bandwidth=0.3, threshold=0.3),
-        (0.03, 0.1, 0.3, 1.0),
-    ),
-    "Gated": (Gated, (0.5, 1.0, 2.0, 3.0)),
-    "Matryoshka": (TopK, (8, 16, 32, 64)),
+SETTINGS = {  # about 16, 32 and 64 active latents
+    "L1": (1.0, 0.5, 0.25),
+    "TopK": (16, 32, 64),
+    "BatchTopK": (16, 32, 64),
+    "JumpReLU": (0.25, 0.1, 0.025),
+    "Gated": (1.6, 0.8, 0.4),
+    "Matryoshka": (16, 32, 64),
 }
-BETAS = (0.1, 0.3, 1.0)  # of KL, at rho = 0.05
-KEPT = (8, 16, 32, 64, 128, 256)  # latents of a KL code that are kept
+MIDDLE = {kind: settings[1] for kind, settings in SETTINGS.items()}
+THREE_SEEDS = {  # all kinds in the middle; elsewhere, where it is not here, the first seed alone
+    "L1": (1.0, 0.5, 0.25), "TopK": (16, 32), "BatchTopK": (16, 32), "JumpReLU": (0.1,),
+    "Gated": (0.8,), "Matryoshka": (32,),
+}  # fmt: skip
+TENSORFLOW = {kind: (setting,) for kind, setting in MIDDLE.items()} | {"TopK": (32, 64)}
+KEPT = (8, 16, 32, 64, 128)
+N_REFITTED = 500  # validation images whose amounts are fitted anew
+ABOVE = 0.7  # cosine from which two rows count as the same, as in Paulo & Belrose (2025)
 
-# Dead latents
-DEAD_IMAGES, DEAD_LATENTS, DEAD_K = 5_000, 1_024, 8
-DEAD_TRAINING = {"epochs": 16, "batch_size": 128, "learning_rate": 2e-3}
-AUX = AuxK(k=256, weight=1 / 32, dead_after=DEAD_IMAGES)
-STARTS = {  # name: where the weights start, and whether AuxK helps
-    "random": ("random", None),
-    "random, AuxK": ("random", AUX),
-    "tied": ("tied", None),
-    "tied, AuxK": ("tied", AUX),
-    "samples": ("samples", None),
-}
+# Error against active latents
 
 
-@cache
-def digits():
-    return mnist()
-
-
-def images():
-    return digits().x_train[:N_IMAGES]
-
-
-def framework_of(name):
-    """`SparseAutoencoder`, `fit` and `encode` of a framework."""
-    if name == "torch":
-        from saebook.pytorch import SparseAutoencoder, encode, fit
-    else:
-        from saebook.tensorflow import SparseAutoencoder, encode, fit
-    return SparseAutoencoder, fit, encode
-
-
-def config_of(kind, setting, n_latents=N_LATENTS):
-    """The model of a kind of sparsity with its one setting that is varied."""
-    groups = GROUPS if kind == "Matryoshka" else None
-    sparsity = KINDS[kind][0](setting)
-    return SAEConfig(
-        784, n_latents, "relu", "linear", sparsity=sparsity, unit_norm=True, pre_bias=True,
-        groups=groups,
-    )  # fmt: skip
-
-
-def train(kind, setting, seed=0, framework="torch"):
-    """A trained model and the row of its last epoch."""
-    SparseAutoencoder, fit, _ = framework_of(framework)
-    config = config_of(kind, setting)
-    model = SparseAutoencoder(config, device="cpu")
-    model.from_numpy(init_tied(config, images()[:2000], seed))
-    settings = TrainConfig(**TRAINING, seed=seed)
-    history = fit(model, images(), settings, x_val=digits().x_val)
-    return model, {name: values[-1] for name, values in history.items()}
-
-
-def best_scale(params, z, x):
-    """The factor of the decoded code with the least squared error; 1 without shrinkage."""
-    drawn = z @ params["W_dec"]
-    return float(np.sum((x - params["b_dec"]) * drawn) / np.sum(drawn**2))
+def refitted(params, z, x):
+    """FVU of a code: as it is, once scaled as a whole, and with its amounts fitted anew."""
+    target, D = x - params["b_dec"], params["W_dec"]
+    amounts = np.zeros_like(z)
+    for image, code in enumerate(z):
+        rows = D[code != 0]  # the same latents, other amounts: least squares
+        amounts[image, code != 0] = np.linalg.lstsq(rows.T, target[image])[0]
+    scaled = best_scale(params, z, x) * z
+    return [round(metrics.fvu(target, code @ D), 4) for code in (z, scaled, amounts)]
 
 
 def measure(kind, setting, seed=0, framework="torch"):
-    """Active latents, error, latents dead on the validation images, and best scale."""
-    model, row = train(kind, setting, seed, framework)
-    z = framework_of(framework)[2](model, digits().x_val)
+    """What a run has stored, and what is lost to amounts."""
+    row = run_of(kind, setting, seed, framework)
+    params, x = model_of(kind, setting, seed, framework)[1], digits().x_val[:N_REFITTED]
+    z = encoded(config_of(kind, setting), params, x)
+    kept = ("l0", "fvu", "test_fvu", "dead", "scale", "epochs", "fvu_by_epoch", "seconds")
+    return {name: row[name] for name in kept} | {"refitted": refitted(params, z, x)}
+
+
+def encoded(config, params, x):
+    """Codes of images, by PyTorch."""
+    SparseAutoencoder, _, encode = framework_of("torch")
+    return encode(SparseAutoencoder(config, device="cpu").from_numpy(params), x)
+
+
+def seeds_of(kind, setting, framework="torch"):
+    many = framework == "torch" and setting in THREE_SEEDS[kind]
+    return SEEDS if many else SEEDS[:1]
+
+
+def sweep():
+    """`measure` for all settings and seeds."""
+    return {
+        framework: {
+            kind: {
+                str(setting): [
+                    measure(kind, setting, seed, framework)
+                    for seed in seeds_of(kind, setting, framework)
+                ]
+                for setting in of_kind
+            }
+            for kind, of_kind in settings.items()
+        }
+        for framework, settings in (("torch", SETTINGS), ("tensorflow", TENSORFLOW))
+    }
+
+
+def small(kind, framework="torch", n=4_000):
+    """A run by the same rule in small, fewer images and latents: what a test can run again."""
+    SparseAutoencoder, _, _ = framework_of(framework)
+    config, x = config_of(kind, MIDDLE[kind], 64), digits().x_train[:n]
+    model = SparseAutoencoder(config, device="cpu")
+    model.from_numpy(init_tied(config, x[:2000], 0))
+    stages = _runs.train_until_flat(model, x, digits().x_val[:1_000], 0, framework)
+    row = stages[-1][-1]
     return {
         "l0": round(row["val_l0"], 2),
         "fvu": round(row["val_fvu"], 4),
-        "dead": row["val_dead"],
-        "scale": round(best_scale(model.to_numpy(), z, digits().x_val), 3),
+        "epochs": [len(rows) for rows in stages],
     }
 
 
-def sweep(kinds=tuple(KINDS), frameworks=("torch", "tensorflow")):
-    """`measure` for all settings: three seeds with PyTorch, one with TensorFlow."""
-    found = {}
-    for framework in frameworks:
-        seeds = SEEDS if framework == "torch" else SEEDS[:1]
-        found[framework] = {
-            kind: {
-                str(setting): [measure(kind, setting, seed, framework) for seed in seeds]
-                for setting in KINDS[kind][1]
-            }
-            for kind in kinds
-        }
+# What no training has made
+
+
+def pca():
+    """FVU from components: the first for all images, or for each those with the k largest."""
+    x, x_val = digits().x_train, digits().x_val
+    learned = PCA(_runs.N_LATENTS, svd_solver="covariance_eigh").fit(x)
+    z = learned.transform(x_val)
+    largest = {k: reference.largest(np.abs(z), k) for k in KEPT}
+    rebuilt = {
+        "PCA": lambda k: z[:, :k] @ learned.components_[:k],
+        "PCA, the k largest": lambda k: (z * largest[k]) @ learned.components_,
+    }
+    return {
+        name: {str(k): [round(metrics.fvu(x_val - learned.mean_, of(k)), 4)] for k in KEPT}
+        for name, of in rebuilt.items()
+    }
+
+
+def untrained(begin, k, seed):
+    """A TopK model at its start, its amounts multiplied by the one number that fits them best."""
+    config = config_of("TopK", k)
+    params = begin(config, digits().x_train, seed)
+    x = digits().x_train[:5_000]
+    scale = best_scale(params, encoded(config, params, x), x)
+    return config, params | {"W_dec": scale * params["W_dec"]}
+
+
+BEGIN = {
+    "samples": init_from_samples,
+    "random directions": lambda config, x, seed: init_tied(config, x[:2000], seed),
+}
+
+
+def controls():
+    """FVU of untrained models for each k, one for each seed; and once the amounts are refitted."""
+    x_val, found = digits().x_val, {}
+    for name, begin in BEGIN.items():
+        found[name] = {str(k): [] for k in KEPT}
+        found[f"{name}, refitted"] = {str(k): [] for k in KEPT}
+        for k in KEPT:
+            for seed in SEEDS:
+                config, params = untrained(begin, k, seed)
+                z = encoded(config, params, x_val)
+                value = metrics.fvu(x_val, z @ params["W_dec"] + params["b_dec"])
+                found[name][str(k)].append(round(value, 4))
+                again = refitted(params, z[:N_REFITTED], x_val[:N_REFITTED])[2]
+                found[f"{name}, refitted"][str(k)].append(again)
     return found
 
 
-def kl(beta, framework="torch", seed=0):
-    """Error of a KL model when only the largest latents of each code are kept, the others 0."""
-    SparseAutoencoder, fit, encode = framework_of(framework)
-    config = SAEConfig(784, N_LATENTS, "sigmoid", "linear", sparsity=KL(0.05, beta))
-    model = SparseAutoencoder(config, seed=seed, device="cpu")
-    settings = TrainConfig(**TRAINING | {"learning_rate": KL_LEARNING_RATE}, seed=seed)
-    history = fit(model, images(), settings, x_val=digits().x_val)
-    z, params, x = encode(model, digits().x_val), model.to_numpy(), digits().x_val
-    kept = {
-        str(k): metrics.fvu(x, (z * reference.largest(z, k)) @ params["W_dec"] + params["b_dec"])
-        for k in KEPT
-    }
-    return {
-        "mean": round(float(z.mean()), 3),
-        "l0": round(history["val_l0"][-1], 2),  # above a half
-        "kept": {k: round(value, 4) for k, value in kept.items()},
-    }
+# Do two seeds find the same dictionary?
 
 
-def dead(start, seed=0, framework="torch", epochs=None):
-    """Latents dead over each epoch, and the error, from one start."""
-    SparseAutoencoder, fit, _ = framework_of(framework)
-    begin, aux = STARTS[start]
-    x = digits().x_train[:DEAD_IMAGES]
-    config = SAEConfig(
-        784, DEAD_LATENTS, "relu", "linear", sparsity=TopK(DEAD_K, aux), unit_norm=True,
-        pre_bias=True,
-    )  # fmt: skip
-    make = {
-        "random": lambda: init_params(config, seed),
-        "tied": lambda: init_tied(config, x[:2000], seed),
-        "samples": lambda: init_from_samples(config, x, seed),
+def shared(rows, others):
+    """Of two dictionaries: the share of pairs above `ABOVE`, and the mean cosine of all pairs."""
+    cosines = metrics.matched_cosines(rows, others)
+    return [round(float(np.mean(cosines > ABOVE)), 4), round(float(cosines.mean()), 4)]
+
+
+def living_rows(config, params):
+    """Rows of the dictionary whose latents are active for some validation image."""
+    z = encoded(config, params, digits().x_val)
+    return reference.dictionary(config, params)[~metrics.dead_features(z)]
+
+
+def pairs_of(dictionaries):
+    return [shared(*pair) for pair in combinations(dictionaries, 2)]
+
+
+def same():
+    """`shared` for each pair of seeds of a model, and of the first seed in the two frameworks."""
+    seeds = {
+        kind: {
+            str(setting): pairs_of([living_rows(*model_of(kind, setting, seed)) for seed in SEEDS])
+            for setting in settings
+        }
+        for kind, settings in THREE_SEEDS.items()
     }
+    frameworks = {
+        kind: shared(
+            *(
+                living_rows(*model_of(kind, MIDDLE[kind], 0, name))
+                for name in ("torch", "tensorflow")
+            )
+        )
+        for kind in TENSORFLOW
+    }
+    config, x = config_of("TopK", 32), digits().x_train
+    untrained = {
+        name: pairs_of([begin(config, x, seed)["W_dec"] for seed in SEEDS])
+        for name, begin in BEGIN.items()
+    }
+    short = {str(k): pairs_of([short_rows(k, seed) for seed in SEEDS]) for k in (16, 32)}
+    return {"seeds": seeds, "frameworks": frameworks, "untrained": untrained, "short": short}
+
+
+def short_rows(k, seed):
+    """Living rows of a TopK model after 474 steps on 10,000 images, as book/modern.md trains it."""
+    SparseAutoencoder, fit, _ = framework_of("torch")
+    config, x = config_of("TopK", k), digits().x_train[:10_000]
     model = SparseAutoencoder(config, device="cpu")
-    model.from_numpy(make[begin]())
-    settings = DEAD_TRAINING if epochs is None else DEAD_TRAINING | {"epochs": epochs}
-    history = fit(model, x, TrainConfig(**settings, seed=seed), x_val=digits().x_val)
-    return {"dead": history["dead"], "fvu": [round(value, 4) for value in history["val_fvu"]]}
+    model.from_numpy(init_tied(config, x[:2000], seed))
+    fit(model, x, TrainConfig(6, 128, 2e-3, decay_steps=120, seed=seed), progress=False)
+    return living_rows(config, model.to_numpy())
 
 
 def run():
     return {
         "settings": {
-            "images": N_IMAGES,
-            "latents": N_LATENTS,
-            "groups": GROUPS,
+            "images": len(digits().x_train),
+            "latents": _runs.N_LATENTS,
+            "groups": _runs.groups_of(_runs.N_LATENTS),
             "seeds": SEEDS,
-            "training": TRAINING,
-            "kl_learning_rate": KL_LEARNING_RATE,
-            "dead": {"images": DEAD_IMAGES, "latents": DEAD_LATENTS, "k": DEAD_K} | DEAD_TRAINING,
+            "batch_size": _runs.BATCH_SIZE,
+            "learning_rates": _runs.RATES,
+            "least": _runs.LEAST,
+            "patience": _runs.PATIENCE,
+            "cap": _runs.CAP,
+            "above": ABOVE,
         },
         "sweep": sweep(),
-        "kl": {
-            framework: {str(beta): kl(beta, framework) for beta in BETAS}
+        "controls": pca() | controls(),
+        "same": same(),
+        "small": {
+            framework: {kind: small(kind, framework) for kind in ("TopK", "JumpReLU")}
             for framework in ("torch", "tensorflow")
-        },
-        "dead": {
-            "torch": {start: [dead(start, seed) for seed in SEEDS] for start in STARTS},
-            "tensorflow": {start: [dead(start, 0, "tensorflow")] for start in STARTS},
         },
     }

@@ -145,7 +145,7 @@ class L1(Priced):
 class AuxK:
     r"""A task for dead latents: to rebuild what the others leave over (Gao et al. 2024, A.2).
 
-    .. math:: \alpha \, \frac1n \sum_i \lVert e_i - \hat e_i \rVert^2,
+    .. math:: \gamma \, \frac1n \sum_i \lVert e_i - \hat e_i \rVert^2,
        \qquad e = x - \hat x, \quad \hat e = z_\text{dead} W_\text{dec}
 
     The code :math:`z_\text{dead}` holds the `k` largest latents among the dead ones. The error
@@ -157,7 +157,7 @@ class AuxK:
     k : int >= 1, at most ``n_latents``
         Dead latents at work for each sample.
     weight : float >= 0
-        The factor :math:`\alpha`.
+        The factor :math:`\gamma`.
     dead_after : int >= 1
         Samples after which a silent latent counts as dead; by habit as many as an epoch has.
     """

@@ -2,7 +2,7 @@
 // one of its points is chosen.
 saebook.parts.frontier = async (live, data) => {
   const { element, canvas, paint, slider, load, inflate } = saebook;
-  const kinds = Object.keys(data.points), part = { kind: "TopK", setting: 1 };
+  const kinds = Object.keys(data.points), part = { kind: "TopK", setting: 0 };
   const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b07d00", "#56b4e9"];
   const NAMES = { L1: "λ", TopK: "k", BatchTopK: "k", JumpReLU: "λ", Gated: "λ", Matryoshka: "k" };
   const NS = "http://www.w3.org/2000/svg";
@@ -12,11 +12,17 @@ saebook.parts.frontier = async (live, data) => {
     made.append(...inside);
     return made;
   };
-  const x = (l0) => 45 + (285 * Math.log(l0 / 5)) / Math.log(20), y = (fvu) => 190 - (175 * Math.log(fvu / 0.09)) / Math.log(4.2);
+  const all_points = kinds.flatMap((kind) => data.points[kind]);
+  const axis = (name, from, to) => {  // logarithmic, with room for the circles
+    const values = all_points.map((point) => point[name]), low = Math.min(...values) / 1.15, high = Math.max(...values) * 1.15;
+    const at = (value) => from + ((to - from) * Math.log(value / low)) / Math.log(high / low);
+    return [at, (ticks) => ticks.filter((tick) => tick >= low && tick <= high)];
+  };
+  const [x, x_ticks] = axis("l0", 45, 330), [y, y_ticks] = axis("fvu", 190, 15);
   const chart = drawn("svg", { viewBox: "0 0 340 235", role: "img",
     "aria-label": "Unexplained variance over active latents per image; choose a point below" });
-  for (const l0 of [8, 16, 32, 64]) chart.append(drawn("text", { x: x(l0), y: 206, "text-anchor": "middle" }, `${l0}`));
-  for (const fvu of [0.1, 0.2, 0.3]) chart.append(
+  for (const l0 of x_ticks([8, 16, 32, 64, 128])) chart.append(drawn("text", { x: x(l0), y: 206, "text-anchor": "middle" }, `${l0}`));
+  for (const fvu of y_ticks([0.02, 0.05, 0.1, 0.2, 0.3])) chart.append(
     drawn("line", { x1: 45, x2: 335, y1: y(fvu), y2: y(fvu), class: "rule" }),
     drawn("text", { x: 40, y: y(fvu) + 4, "text-anchor": "end" }, `${fvu}`));
   chart.append(drawn("text", { x: 190, y: 226, "text-anchor": "middle" }, "active latents per image"),
@@ -41,7 +47,7 @@ saebook.parts.frontier = async (live, data) => {
     swatch.style.background = COLORS[i];
     return element("label", {}, input, swatch, kind);
   });
-  const settings = slider("setting", { min: 0, max: 3, value: 1 }, (s) => choose(part.kind, s));
+  const settings = slider("setting", { min: 0, max: data.points.TopK.length - 1, value: 0 }, (s) => choose(part.kind, s));
   const title = element("p", { className: "chosen", role: "status" });
   const digit = canvas(28, 28, `a handwritten ${data.label} held back`, "ink"), redrawn = canvas(28, 28, "the same, redrawn", "ink");
   const strokes = element("ol", { className: "strokes" }), all = canvas(1, 1, "The 24 rows of the dictionary most often in use", "signed");
