@@ -35,8 +35,10 @@ def central_differences(config, params, x, noisy=None, step=1e-5):
     "config", [c for c in parity.configs() if type(c.sparsity) not in FROZEN], ids=str
 )
 def test_gradients_agree_with_central_differences(config):
-    groups = config.groups and (1, 3)
-    config = dataclasses.replace(config, n_features=5, n_latents=4, groups=groups)
+    groups, kind = config.groups and (1, 3), config.sparsity
+    if getattr(kind, "l0", None):
+        kind = dataclasses.replace(kind, l0=2.0)
+    config = dataclasses.replace(config, n_features=5, n_latents=4, groups=groups, sparsity=kind)
     rng = np.random.default_rng(3)
     params = {k: v + 0.1 * rng.normal(size=v.shape) for k, v in init_params(config, 4).items()}
     x = rng.random((6, 5))
