@@ -177,7 +177,9 @@ class Batches:
             self.whole = batch
             share = self._share(len(batch))
             if self.look is not None:
-                clean = self._read(batch)
+                # All of it where what is learned from it must be the same in every process.
+                wanted = getattr(self.config.sparsity, "l0", None) is not None
+                clean = self._read(batch if wanted else batch[share])
                 self.look(clean if self.array is None else self.array[clean])
                 self.look = None
             if self.corruption is None:

@@ -25,6 +25,7 @@ REFUSED = [
     (KL, "rho", "a number strictly between 0 and 1", [0, 1, -0.1, 2, NAN, "0.1", None, True]),
     (KL, "beta", "a finite number of at least 0", [-1, NAN, INF, "1", None]),
     (L1, "weight", "a finite number of at least 0", [-1e-9, NAN, INF, "1", [1]]),
+    (L1, "l0", "a finite number above 0", [0, -1, NAN, "3"]),
     (TopK, "k", "an integer of at least 1", [0, -1, 2.0, "3", None, True]),
     (TopK, "aux", "None or AuxK(k, ...)", [64, AuxK, KL()]),
     (BatchTopK, "k", "an integer of at least 1", [0, 2.0, None, True]),
@@ -35,7 +36,9 @@ REFUSED = [
     (JumpReLU, "weight", "a finite number of at least 0", [-1, INF, None]),
     (JumpReLU, "bandwidth", "a finite number above 0", [0, -0.1, NAN, None]),
     (JumpReLU, "threshold", "a finite number above 0", [0, -0.1, NAN, None]),
+    (JumpReLU, "l0", "a finite number above 0", [0, -1, NAN, "3"]),
     (Gated, "weight", "a finite number of at least 0", [-1, NAN, None]),
+    (Gated, "l0", "a finite number above 0", [0, -1, NAN, "3"]),
     (
         GaussianNoise,
         "sigma",
