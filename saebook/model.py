@@ -77,14 +77,12 @@ class SparseCode(NamedTuple):
         return self.times(self.values, self.places, weight)
 
 
-def has_sparse_code(config: SAEConfig) -> bool:
-    """Whether a `SparseCode` is all that training needs, and so short that it saves time."""
-    return (
-        isinstance(config.sparsity, TopK)
-        and config.sparsity.aux is None  # looks at all pre-activations
-        and config.groups is None
-        and config.sparsity.k * LATENTS_PER_KEPT <= config.n_latents
-    )
+def has_sparse_code(config: SAEConfig, training: bool = True) -> bool:
+    """Whether a `SparseCode` is all that is needed, and so short that it saves time."""
+    kind = config.sparsity
+    if not isinstance(kind, TopK) or kind.k * LATENTS_PER_KEPT > config.n_latents:
+        return False
+    return not training or (kind.aux is None and config.groups is None)  # which look at all
 
 
 class Autoencoder:

@@ -24,7 +24,7 @@ from saebook.doubts import warn_of, warn_of_silence
 from saebook.engine import Engine, agreed
 from saebook.loaders import checked, joined, pieces_of
 from saebook.metrics import dead_features, fvu, l0
-from saebook.model import Autoencoder, loss_terms
+from saebook.model import Autoencoder, SparseCode, has_sparse_code, loss_terms
 from saebook.start import begun
 
 # What an engine sums over the samples of an epoch, in this order, while the weights move.
@@ -254,7 +254,12 @@ def encode(model: Any, x: Samples, batch_size: int = 8192) -> Array:
         If the array does not suit the model, a loader shuffles, so that no one could tell which
         code is whose, or the batch size is not a positive integer.
     """
-    return joined(_in_batches(model, x, batch_size, model.config.n_latents, model.encode))[0]
+    sparse = has_sparse_code(model.config, training=False)
+
+    def code(rows: Any) -> Any:
+        return model.kind.sparse_code(rows)[1] if sparse else model.encode(rows)
+
+    return joined(_in_batches(model, x, batch_size, model.config.n_latents, code))[0]
 
 
 def reconstruct(model: Any, x: Samples, batch_size: int = 8192) -> Array:
@@ -274,9 +279,14 @@ def _in_batches(
     check_batch_size(batch_size)
     parts = pieces_of(x, "x", model.image_shape, ordered=True)
     for rows, shape in checked(model.config, parts, model.dtype, model.image_shape):
-        out = np.empty((len(rows), width), model.dtype)
+        out = np.zeros((len(rows), width), model.dtype)
         with model.reading():
             for start in range(0, len(rows), batch_size):
                 some = slice(start, start + batch_size)
-                out[some] = model.array(function(model.tensor(rows[some])))
+                found = function(model.tensor(rows[some]))
+                if isinstance(found, SparseCode):
+                    places, values = model.array(found.places), model.array(found.values)
+                    np.put_along_axis(out[some], places, values, axis=1)
+                else:
+                    out[some] = model.array(found)
         yield out, shape

@@ -93,3 +93,16 @@ def test_the_first_of_equals_goes_first(framework, width):
 )
 def test_what_needs_all_latents_stays_dense(framework, config):
     assert not takes_sparse_way(framework, config)
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"groups": (20, 20)}, {"sparsity": TopK(2, aux=AuxK(dead_after=100, k=4))}]
+)
+def test_codes_skip_zeros_too(framework, monkeypatch, more):
+    config = config_of(activation="linear", **more)
+    model = framework.SparseAutoencoder(config, device="cpu")
+    x = np.random.default_rng(0).integers(-2, 3, (50, 12)).astype(np.float32)
+    dense = model.array(model.encode(model.tensor(x)))
+    assert (np.count_nonzero(dense, axis=1) <= 2).all()
+    monkeypatch.setattr(framework.SparseAutoencoder, "preactivation", None)  # the dense way's
+    np.testing.assert_allclose(framework.encode(model, x, batch_size=20), dense, atol=1e-6)
