@@ -122,7 +122,7 @@ def dictionary_learning(n_latents=256, n_samples=10_000, seed=0):
         for _ in range(2):  # the first time loads and warms the framework
             model = package.SparseAutoencoder(config, device="cpu")
             start = time.perf_counter()
-            model.from_numpy(init_from_samples(config, x, seed))
+            model.from_numpy(init_from_samples(config, x, seed, norm=0.5))
             history = package.fit(
                 model, x, TrainConfig(50, 256, 2e-3), x_val, progress=False,
                 after_epoch=lambda _, row: row["val_fvu"] <= target,

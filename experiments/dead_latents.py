@@ -33,7 +33,7 @@ def dead(start, seed=0, framework="torch", epochs=None):
     make = {
         "random": lambda: init_params(config, seed),
         "tied": lambda: init_tied(config, x[:2000], seed),
-        "samples": lambda: init_from_samples(config, x, seed),
+        "samples": lambda: init_from_samples(config, x, seed, norm=0.5),
     }
     model = SparseAutoencoder(config, device="cpu")
     model.from_numpy(make[begin]())

@@ -76,7 +76,7 @@ def train(kind, width, setting, seed, x, framework="torch"):
     config = config_of(kind, width, setting)
     model = SparseAutoencoder(config, seed=seed, device="cpu")
     if config.tied:
-        model.from_numpy(init_from_samples(config, x, seed))
+        model.from_numpy(init_from_samples(config, x, seed, norm=0.5))
     for stage, (epochs, share) in enumerate(SCHEDULE):
         rate = KINDS[kind]["learning_rate"] * share
         order = len(SCHEDULE) * seed + stage

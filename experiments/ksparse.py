@@ -63,7 +63,7 @@ def train(k, seed, x, framework="torch", width=WIDTH, epochs=EPOCHS):
 
     config = config_of("TopK", width, k)
     model = SparseAutoencoder(config, device="cpu")
-    model.from_numpy(init_from_samples(config, x, seed))
+    model.from_numpy(init_from_samples(config, x, seed, norm=0.5))
     steps = -(-len(x) // BATCH_SIZE) * epochs
     settings = TrainConfig(
         epochs,
@@ -82,7 +82,7 @@ def untrained(k, seed, x=None, width=WIDTH):
     config = config_of("TopK", width, k)
     if x is None:
         return config, init_params(config, seed)
-    return config, init_from_samples(config, x, seed)
+    return config, init_from_samples(config, x, seed, norm=0.5)
 
 
 def codes(model, read_out, x=None):

@@ -77,7 +77,7 @@ def doctor_command() -> None:
 @click.option("--noise", default=0.0, help="Train to denoise: standard deviation of the noise.")
 @click.option("--epochs", default=20, show_default=True)
 @click.option("--batch-size", default=256, show_default=True)
-@click.option("--learning-rate", default=1e-3, show_default=True)
+@click.option("--learning-rate", type=float, help="By default one that suits kind and width.")
 @click.option("--seed", default=0, show_default=True)
 @click.option(
     "--backend", type=click.Choice(weights.BACKENDS), default="pytorch", show_default=True

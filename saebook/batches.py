@@ -22,7 +22,7 @@ from saebook.checks import (
 from saebook.config import SAEConfig, TrainConfig
 from saebook.corruption import corrupted
 from saebook.loaders import checked, is_stream, pieces, samples_alone
-from saebook.start import epoch_batches, epoch_order, noise_generator
+from saebook.start import begins_at_data, chosen, epoch_batches, epoch_order, noise_generator
 
 
 class Shards:
@@ -178,7 +178,7 @@ class Batches:
             share = self._share(len(batch))
             if self.look is not None:
                 # All of it where what is learned from it must be the same in every process.
-                wanted = getattr(self.config.sparsity, "l0", None) is not None
+                wanted = begins_at_data(self.config)
                 clean = self._read(batch if wanted else batch[share])
                 self.look(clean if self.array is None else self.array[clean])
                 self.look = None
@@ -200,6 +200,13 @@ class Batches:
                 "PyTorch loader, drop_remainder=True of tf.data), or choose another batch size.",
                 stacklevel=2,
             )
+
+    def some(self, seed: int, first: Array) -> Array:
+        """Samples that a new model begins at, the same in every process; of an iterable `first`."""
+        if self.streamed:
+            return first
+        rows = chosen(len(self.x), self.config, seed)
+        return self.x[rows] if self.array is not None else self._read(rows)
 
     def mark(self) -> list[Any]:
         """What tells these samples from others, in a checkpoint: the shape and a checksum.

@@ -64,16 +64,19 @@ class Checkpoint:
 
     def begin(
         self, model: Autoencoder, train_config: TrainConfig, data: Batches, x_val: Array | None
-    ) -> None:
+    ) -> TrainConfig:
         """Take up the training in the file, if there is one, and set the model's weights to it.
+
+        Returns the settings with which it goes on.
 
         Raises
         ------
         ValueError
             If the file is damaged or belongs to another training.
         """
+        given, train_config = train_config, train_config.settled(model.config)
         if self.path is None:
-            return
+            return train_config
         check_writable(self.path)
         self.training: dict[str, Any] = {
             "config": weights.config_to_dict(model.config),
@@ -88,7 +91,14 @@ class Checkpoint:
         if not train_config.decay_steps:
             del self.training["epochs"]  # more of them may be asked for later
         if self.path.exists():
-            self._take_up(model, data, *weights.read_all(self.path)[1:])
+            before = weights.read_all(self.path)
+            if _sound(before[3]) and "init" not in before[3]["training"]:  # begun before 0.6.0
+                del self.training["init"]
+                if given.learning_rate is None:
+                    train_config = dataclasses.replace(train_config, learning_rate=1e-3)
+                    self.training["learning_rate"] = 1e-3
+            self._take_up(model, data, *before[1:])
+        return train_config
 
     def _take_up(
         self, model: Autoencoder, data: Batches, params: Params, adam: Params, notes: Any

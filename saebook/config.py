@@ -4,14 +4,15 @@ The classes here and in `saebook.kinds` are read by the NumPy reference and by b
 of them computes. Every wrong value is refused when the object is made.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from saebook import _renamed
 from saebook.fields import as_python, check_fields, is_integer, refuse_unless
-from saebook.kinds import KINDS, Sparsity
+from saebook.kinds import KINDS, KL, Sparsity
 
 ACTIVATIONS = ("sigmoid", "relu", "linear")
 OUTPUTS = ("sigmoid", "linear")
+INITS = ("auto", "given")
 RECONSTRUCTIONS = ("squared_error", "bce")
 
 
@@ -134,7 +135,9 @@ class TrainConfig:
     batch_size : int >= 1
         Samples per step, at most: an epoch is divided into as few batches as this allows, equal to
         within one row.
-    learning_rate : float > 0
+    learning_rate : float > 0, optional
+        By default 1e-2 with `KL`, 5e-3 for another model with sigmoids, and for one without 2e-3,
+        from 1,024 latents on times ``sqrt(1024 / n_latents)``, with which fewer of them die.
     beta_1, beta_2 : float in [0, 1)
         Decay rates of the running means of the gradient and of its square.
     epsilon : float > 0
@@ -147,6 +150,10 @@ class TrainConfig:
         Steps at the end in which it falls towards 0, in equal parts.
     sparsity_warmup_steps : int >= 0
         Steps in which the weight of the sparsity penalty rises to its value, in equal parts.
+    init : {"auto", "given"}
+        Where training begins. "auto": a model whose weights are still those that it was made with
+        begins at training samples, as `saebook.start.init_from_samples` says, if neither its code
+        nor its output is a sigmoid. "given": at the weights that the model has.
     mixed_precision : bool
         Whether matrix products run in bfloat16 while weights, losses and updates keep float32.
         It pays on GPUs and on processors with bfloat16 units; elsewhere it is slower.
@@ -159,7 +166,7 @@ class TrainConfig:
 
     epochs: int = 20
     batch_size: int = 256
-    learning_rate: float = 1e-3
+    learning_rate: float | None = None
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
@@ -167,17 +174,38 @@ class TrainConfig:
     warmup_steps: int = 0
     decay_steps: int = 0
     sparsity_warmup_steps: int = 0
+    init: str = "auto"
     mixed_precision: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self, "an integer of at least 1", "epochs", "batch_size")
-        check_fields(self, "a finite number above 0", "learning_rate", "epsilon")
+        check_fields(self, "a finite number above 0", "epsilon")
+        check_fields(self, "None or a finite number above 0", "learning_rate")
         check_fields(self, "a number from 0 to below 1", "beta_1", "beta_2")
         check_fields(self, "an integer of at least 0", "seed")
         check_fields(
             self, "an integer of at least 0", "warmup_steps", "decay_steps", "sparsity_warmup_steps"
         )
         check_fields(self, "True or False", "mixed_precision")
+        refuse_unless(self.init in INITS, self, "init", f"one of {', '.join(INITS)}")
+
+    def settled(self, config: SAEConfig) -> "TrainConfig":
+        """The same, with the learning rate that suits a model, unless one is given."""
+        if self.learning_rate is not None:
+            return self
+        if isinstance(config.sparsity, KL):
+            rate = 1e-2
+        elif "sigmoid" in (config.activation, config.output):
+            rate = 5e-3
+        else:
+            rate = 2e-3 * min(1.0, (1024 / config.n_latents) ** 0.5)
+        return replace(self, learning_rate=rate)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of settings in which it is settled."""
+        assert self.learning_rate is not None, "settings without a model; see settled"
+        return self.learning_rate
 
     def learning_rate_at(self, step: int, n_steps: int | None) -> float:
         """Learning rate of a step, counted from 0, of `n_steps` (None if not known)."""
@@ -186,7 +214,7 @@ class TrainConfig:
             share = min(share, (step + 1) / self.warmup_steps)
         if self.decay_steps and n_steps is not None:
             share = min(share, (n_steps - step) / self.decay_steps)
-        return self.learning_rate * share
+        return self.rate * share
 
     def strength_at(self, step: int) -> float:
         """Share of the sparsity penalty's weight that counts in a step, counted from 0."""

@@ -74,21 +74,23 @@ def doubts(
             )
     if isinstance(kind, JumpReLU):
         theta = np.exp(params["log_threshold"])
-        share = np.mean(np.abs(a - theta) < kind.bandwidth / 2)
+        width = theta if kind.bandwidth is None else np.full_like(theta, kind.bandwidth)
+        share = np.mean(np.abs(a - theta) < width / 2)
         if share < IN_WINDOW:
+            name = "threshold" if kind.bandwidth is None else "bandwidth"
             yield (
-                f"sparsity.bandwidth must suit the pre-activations: {share:.1%} of them lie in a "
-                f"window of {kind.bandwidth:g} around their threshold, and no others teach it; "
+                f"sparsity.{name} must suit the pre-activations: {share:.1%} of them lie in a "
+                f"window of {width.mean():.3g} around their threshold, and no others teach it; "
                 f"half of them are above {np.median(np.abs(a)):.2g} in size."
             )
         above = np.quantile(a[a > 0], 0.1) if (a > 0).any() else 0
-        rise = train_config.learning_rate * (n_steps or np.inf)  # of a logarithm, by Adam's steps
+        rise = train_config.rate * (n_steps or np.inf)  # of a logarithm, by Adam's steps
         reach = np.log(theta.max()) + rise
         trial = n_steps is not None and n_steps < TRIAL
         if kind.weight and not trial and reach < np.log(max(above, 1e-300)):
             yield (
                 f"sparsity.threshold must be within reach: in {n_steps} steps at "
-                f"{train_config.learning_rate:g} it can rise to {np.exp(reach):.2g} at most, but "
+                f"{train_config.rate:g} it can rise to {np.exp(reach):.2g} at most, but "
                 f"nine tenths of the positive pre-activations are above {above:.2g}; start it "
                 "higher, train for longer, or scale x."
             )

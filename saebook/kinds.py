@@ -73,7 +73,7 @@ class Priced(Sparsity):
     With ``l0`` the price is a parameter of the model, ``price``. ``fit`` starts it at a small share
     of what the first batch's spread would bear, so that no latent is lost before it has learned.
     After each step it rises where more latents were active than are wanted, and falls where fewer
-    were: by the factor ``exp(0.01 * log(active / l0))``, the logarithm cut off at -2 and 2. That
+    were: by the factor ``exp(0.03 * log(active / l0))``, the logarithm cut off at -2 and 2. That
     takes some hundred steps; the history's ``l0`` says how far it has come.
     """
 
@@ -120,7 +120,7 @@ class Priced(Sparsity):
 
 
 # How fast the price of a wanted L0 moves, as a share of the logarithm by which L0 is off.
-PRICE_RATE = 0.01
+PRICE_RATE = 0.03
 
 
 @dataclass(frozen=True)
@@ -282,10 +282,12 @@ class JumpReLU(Priced):
     ----------
     weight : float >= 0
         The factor :math:`\lambda`, the price of an active latent.
-    bandwidth : float > 0
-        The width :math:`\varepsilon` of the window, on the scale of the pre-activations.
-    threshold : float > 0
-        Each latent's threshold at the start.
+    bandwidth : float > 0, optional
+        The width :math:`\varepsilon` of the window, on the scale of the pre-activations; by default
+        that of each latent's threshold, which suits samples of any size.
+    threshold : float > 0, optional
+        Each latent's threshold at the start; by default one with which twice ``l0`` latents of
+        a new model are active, or an eighth of all; 0.1 where the model is not new.
     l0 : float > 0, optional
         Active latents per sample, on average, for which training finds the price; see `Priced`.
     """
@@ -294,16 +296,16 @@ class JumpReLU(Priced):
     why = "which is a ReLU that jumps"
     least, most, of_variance = 1e-5, 1.0, True
     weight: float = 0.01
-    bandwidth: float = 0.1
-    threshold: float = 0.1
+    bandwidth: float | None = None
+    threshold: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_fields(self, "a finite number above 0", "bandwidth", "threshold")
+        check_fields(self, "None or a finite number above 0", "bandwidth", "threshold")
 
     def trained(self, config: Any) -> dict[str, Array]:
         """``log_threshold (n_latents,)``."""
-        return {"log_threshold": np.full(config.n_latents, np.log(self.threshold))}
+        return {"log_threshold": np.full(config.n_latents, np.log(self.threshold or 0.1))}
 
 
 @dataclass(frozen=True)

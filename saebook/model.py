@@ -126,6 +126,7 @@ class Autoencoder:
     device: Any
     W_enc: Any
     b_dec: Any
+    seed: int | None  # of its own weights; None where others were given
     image_shape: Shape | None = None
     kinds: ClassVar[dict[type, type[Kind]]]  # the framework's class for each kind of sparsity
     functions: ClassVar[dict[str, Callable[[Any], Any]]]  # f and g by name
@@ -238,6 +239,7 @@ class Autoencoder:
         """
         for name, value in check_params(self.config, params).items():
             self.set_parameter(name, value)
+        self.seed = None
         return self
 
 

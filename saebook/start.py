@@ -4,11 +4,13 @@ All of it is made once, in NumPy, from local generators: both frameworks start f
 and see the same batches. Global random states are neither read nor changed.
 """
 
+from typing import Any
+
 import numpy as np
 
 from saebook._types import Array, Params, Samples
 from saebook.config import SAEConfig
-from saebook.kinds import Priced
+from saebook.kinds import JumpReLU, Priced
 from saebook.loaders import whole
 from saebook.parameters import normalize_decoder, own_start, parameter_shapes
 
@@ -39,25 +41,30 @@ def init_params(config: SAEConfig, seed: int = 0) -> dict[str, Array]:
 
 
 def init_from_samples(
-    config: SAEConfig, x: Samples, seed: int = 0, norm: float = 0.5
+    config: SAEConfig, x: Samples, seed: int = 0, norm: float | None = None
 ) -> dict[str, Array]:
     """Initial parameters whose latents begin as training samples, less the mean sample.
 
     A latent that begins as a stroke of a real image answers to many images from the first step;
     from random weights, TopK leaves latents that are never among the k largest, and these never
-    learn. The encoder is the decoder's transpose and its bias answers to ``x - b_dec``, as with the
-    tied start and pre-bias of Gao et al. (2024), appendix A.
+    learn. The encoder is a multiple of the decoder's transpose and its bias answers to
+    ``x - b_dec``, as with the tied start and pre-bias of Gao et al. (2024), appendix A.
 
     Parameters
     ----------
     config : SAEConfig
         With a linear output, as ``b_dec`` is the mean sample.
     x : array (n_samples, n_features)
-        Training samples, at least ``n_latents`` of them.
+        Training samples. Where there are fewer than latents, some are taken more than once, with a
+        little noise to tell them apart.
     seed : int >= 0
         Seed of a local generator that chooses the samples.
-    norm : float > 0
-        Norm of each latent's weights; 1 whatever is given if the decoder is kept at unit norm.
+    norm : float > 0, optional
+        Norm of each latent's weights in the encoder and, unless that is kept at unit norm, in the
+        decoder. By default both are such that the samples are rebuilt with the least error, which
+        suits samples of any size, and the encoder's four times the decoder's: what Adam adds in a
+        step then counts for less in the encoder, and fewer latents die. Where decoder and encoder
+        are tied at unit norm neither can be chosen; directions are random then.
 
     Returns
     -------
@@ -67,24 +74,64 @@ def init_from_samples(
     Raises
     ------
     ValueError
-        If the output is not linear, or `x` has the wrong shape or too few samples.
+        If the output is not linear, `x` has the wrong shape, or all samples are equal.
     """
     x = whole(x, "x")[0]
     if config.output != "linear":
         raise ValueError(
             f"config must have output='linear' to begin at samples, got {config.output!r}."
         )
-    if x.ndim != 2 or x.shape[1] != config.n_features or len(x) < config.n_latents:
-        raise ValueError(
-            f"x must have shape (n_samples >= {config.n_latents}, {config.n_features}), a sample "
-            f"for each latent, got {x.shape}."
-        )
-    mean = x.mean(axis=0)
-    rows = np.random.default_rng(seed).choice(len(x), config.n_latents, replace=False)
-    W_enc = (x[rows] - mean).T
-    length = np.linalg.norm(W_enc, axis=0)
-    W_enc *= (1.0 if config.unit_norm else norm) / np.where(length > 0, length, 1)
-    return _tied_start(config, W_enc, mean)
+    if x.ndim != 2 or x.shape[1] != config.n_features or len(x) == 0:
+        raise ValueError(f"x must have shape (n_samples >= 1, {config.n_features}), got {x.shape}.")
+    mean = x.mean(axis=0, dtype=np.float64)
+    rng = np.random.default_rng(seed)
+    some = x[rng.permutation(len(x))[: samples_wanted(config)]] - mean
+    spread = np.sqrt((some**2).mean())
+    if not spread > 0:
+        raise ValueError(f"x must hold different samples, got {len(x)} equal ones.")
+    rows = some[np.arange(config.n_latents) % len(some)]
+    rows[len(some) :] += 0.1 * spread * rng.normal(size=rows[len(some) :].shape)
+    if norm is None and config.tied and config.unit_norm:
+        rows = rng.normal(size=rows.shape)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    W = (rows / np.where(length > 0, length, 1)).T
+    a = some[:FITTED] @ W
+    if norm is not None or config.tied:
+        fitted = norm or np.sqrt(_gain(config, a, some[:FITTED], W))
+        encoder = decoder = 1.0 if config.unit_norm else fitted
+    else:
+        gain = _gain(config, a, some[:FITTED], W)
+        decoder = 1.0 if config.unit_norm else np.sqrt(gain) / 2
+        encoder = gain / decoder
+    params = _tied_start(config, encoder * W, mean)
+    if not config.tied:
+        params["W_dec"] = decoder * W.T
+    if isinstance(config.sparsity, JumpReLU) and config.sparsity.threshold is None:
+        lowest = encoder * np.partition(a, -_kept(config), axis=1)[:, -_kept(config)].mean()
+        params["log_threshold"][:] = np.log(max(lowest, np.finfo(float).tiny))
+    return params
+
+
+FITTED = 512  # samples by which the scale of a start is chosen
+
+
+def _kept(config: SAEConfig) -> int:
+    """How many latents of a sample are to be active at the start; 0 for all above 0."""
+    kind, n = config.sparsity, config.n_latents
+    wanted = getattr(kind, "k", None) or getattr(kind, "l0", None) or 0
+    if isinstance(kind, JumpReLU):  # whose first epochs raise the thresholds with no price at all
+        wanted = 2 * wanted or n / 8
+    return min(n, max(1, round(wanted))) if wanted else 0
+
+
+def _gain(config: SAEConfig, a: Array, x: Array, W: Array) -> float:
+    """The factor by which codes made of ``a = x @ W`` rebuild ``x`` with the least error."""
+    z = a if config.activation == "linear" else np.maximum(a, 0)
+    kept = _kept(config)
+    if kept:
+        z = np.where(a >= np.partition(a, -kept, axis=1)[:, [-kept]], z, 0)
+    rebuilt = z @ W.T
+    return float(max((x * rebuilt).sum() / max((rebuilt**2).sum(), np.finfo(float).tiny), 0)) or 1.0
 
 
 def init_tied(config: SAEConfig, x: Samples, seed: int = 0) -> dict[str, Array]:
@@ -125,19 +172,69 @@ def _tied_start(config: SAEConfig, W_enc: Array, b_dec: Array) -> dict[str, Arra
     b_enc = np.zeros(config.n_latents) if config.pre_bias else -b_dec @ W_enc
     params = {"W_enc": W_enc, "b_enc": b_enc, "W_dec": W_enc.T.copy(), "b_dec": b_dec}
     params |= own_start(config)
+    if "b_mag" in params:
+        params["b_mag"] = b_enc.copy()
     return {name: params[name] for name in parameter_shapes(config)}
 
 
-def begun(config: SAEConfig, params: Params, x: Array) -> dict[str, Array]:
-    """Parameters that begin from the first batch ``x``, where no training has begun before.
+def begins_at_samples(config: SAEConfig) -> bool:
+    """Whether a new model does, as in `init_from_samples`: one that rebuilds without a sigmoid."""
+    return config.output == "linear" and config.activation != "sigmoid"
 
-    That is the price of a wanted L0.
+
+def begins_at_data(config: SAEConfig) -> bool:
+    """Whether a new model, or its price, does; see `begun`."""
+    return begins_at_samples(config) or getattr(config.sparsity, "l0", None) is not None
+
+
+def samples_wanted(config: SAEConfig) -> int:
+    """How many samples `init_from_samples` looks at."""
+    return max(config.n_latents, FITTED)
+
+
+def chosen(n_samples: int, config: SAEConfig, seed: int = 0) -> Array:
+    """Row numbers of the samples that a new model begins at, in rising order, as files like it."""
+    rows = np.random.default_rng(seed).permutation(n_samples)[: samples_wanted(config)]
+    return np.sort(rows)
+
+
+def is_new(config: SAEConfig, params: Params, seed: int) -> bool:
+    """Whether parameters are still those of `init_params`."""
+    return all(
+        np.array_equal(params[name], value.astype(params[name].dtype))
+        for name, value in init_params(config, seed).items()
+    )
+
+
+def begun(
+    config: SAEConfig, params: Params, first: Array, x: Array | None = None, seed: int = 0
+) -> dict[str, Array]:
+    """Parameters that begin from data, where no training has begun before.
+
+    That is the price of a wanted L0, from the first batch; and all, if there are samples ``x`` to
+    begin at.
     """
-    kind = config.sparsity
+    kind, found = config.sparsity, {}
+    if x is not None and np.ptp(x, axis=0).any():
+        found = init_from_samples(config, x, seed)
     if not isinstance(kind, Priced) or kind.l0 is None:
-        return {}
-    fresh = params["price"] == np.asarray(kind.weight, params["price"].dtype)
-    return {"price": np.array(kind.first_price(x))} if fresh else {}
+        return found
+    if params["price"] == np.asarray(kind.weight, params["price"].dtype):
+        found["price"] = np.array(kind.first_price(first))
+    return found
+
+
+def begin_at_data(model: Any, data: Any, first: Array) -> None:
+    """Set what a model that is new begins with from its data, whose first batch is ``first``.
+
+    `data` are `saebook.batches.Batches`.
+    """
+    params, seed, x = model.to_numpy(), model.seed or 0, None
+    may = data.train_config.init == "auto" and begins_at_samples(model.config)
+    if may and model.seed is not None and is_new(model.config, params, seed):
+        x = data.some(seed, first)
+    for name, value in begun(model.config, params, first, x, seed).items():
+        model.set_parameter(name, value)
 
 
 def geometric_median(x: Array, n_iterations: int = 100) -> Array:

@@ -17,6 +17,7 @@ from saebook.doubts import warn_of, warn_of_silence
 from saebook.kinds import Ranked
 from saebook.model import Autoencoder, loss_terms
 from saebook.parameters import row_axis
+from saebook.start import begin_at_data
 from saebook.training import epochs, row_of
 
 
@@ -53,11 +54,14 @@ def fit_many(
     numbers = check_models(models)
     if train_config.mixed_precision:
         raise ValueError("train_config.mixed_precision must be False for several models, got True.")
+    train_config = train_config.settled(models[0].config)
     data = Batches(models[0].config, x, models[0].dtype, train_config)
     if data.array is None:
         raise ValueError(
             f"x must be an array in memory for several models, got {type(x).__name__}."
         )
+    for model in models:
+        begin_at_data(model, data, data.array)
     module = import_module(f"saebook.{models[0].framework}.sweep")
     engine = module.SweepEngine(models, numbers, train_config)
     engine.begin(data)

@@ -25,7 +25,7 @@ from saebook.engine import Engine, agreed
 from saebook.loaders import checked, joined, pieces_of
 from saebook.metrics import dead_features, fvu, l0
 from saebook.model import Autoencoder, SparseCode, has_sparse_code, loss_terms
-from saebook.start import begun
+from saebook.start import begin_at_data
 
 # What an engine sums over the samples of an epoch, in this order, while the weights move.
 FIGURES = ("reconstruction", "sparsity", "weight_decay", "loss", "l0")
@@ -143,11 +143,11 @@ def fit(
     """
     if train_config.mixed_precision and model.dtype != "float32":
         raise ValueError(f"mixed_precision needs a model of dtype float32, got {model.dtype}.")
-    engine = model.engine(train_config)
+    engine = model.engine(train_config.settled(model.config))
     rank, world_size = engine.rank, engine.world_size
     run = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
 
-    def begin() -> tuple[Batches, Array | None, Array | None]:
+    def begin() -> tuple[TrainConfig, Batches, Array | None, Array | None]:
         data = Batches(
             model.config, x, model.dtype, train_config, corruption, rank, world_size,
             model.image_shape,
@@ -159,11 +159,11 @@ def fit(
             check_different(held_out)
         shape = data.image_shape or shape
         noisy = check_validation_noise(corruption, held_out, train_config.seed, shape)
-        run.begin(model, train_config, data, held_out)
+        settings = run.begin(model, train_config, data, held_out)
         model.image_shape = data.image_shape
-        return data, held_out, noisy
+        return settings, data, held_out, noisy
 
-    data, x_val, x_val_noisy = engine.in_all(begin)
+    train_config, data, x_val, x_val_noisy = engine.in_all(begin)
     if world_size > 1:
         alike = marks(model, train_config, data, run)
         check_same(alike, engine.gather(list(alike.values())))
@@ -177,8 +177,7 @@ def fit(
     hide = True if rank > 0 else None if progress is None else not progress
 
     def look(first: Array) -> None:
-        for name, value in begun(model.config, model.to_numpy(), first).items():
-            model.set_parameter(name, value)
+        begin_at_data(model, data, first)
         if rank == 0:
             warn_of(model, first, train_config, data.n_steps)
 

@@ -54,7 +54,9 @@ def test_what_can_work_gets_no_word(framework, x, sparsity, options):
         (PLANTED * 100, L1(0.1), {}, "sparsity.weight has a scale, .* no effect .* from 0.2 to"),
         (PLANTED * 100, Gated(), {}, "sparsity.weight has a scale, .* no effect"),
         (PLANTED / 100, L1(0.1), {}, "sparsity.weight has a scale, .* no latent active"),
-        (PLANTED * 100, JumpReLU(), {}, "sparsity.weight has a scale, .* Also, sparsity.bandwidth"),
+        (PLANTED * 100, JumpReLU(), {}, "sparsity.weight has a scale, .* no effect .* can work.$"),
+        (PLANTED, JumpReLU(bandwidth=0.001), {}, "sparsity.bandwidth must suit"),
+        (PLANTED, JumpReLU(threshold=2.0, bandwidth=0.01), {}, "sparsity.bandwidth must suit"),
         (PLANTED, JumpReLU(1.0, 0.001, 0.1), {}, "sparsity.bandwidth must suit"),
     ],
 )
@@ -67,11 +69,11 @@ def test_what_cannot_work_gets_one_warning(framework, x, sparsity, options, begi
 def test_a_threshold_that_the_steps_cannot_reach_is_told_of(framework):
     """240 steps of 1e-3 take 0.01 to 0.013; at 1e-2 they take it to 0.11, among the codes."""
     x, kind = PLANTED.astype(np.float32), JumpReLU(1.0, 0.05, 0.01)
-    (found,) = told(framework, x, kind, TrainConfig(epochs=60, batch_size=64))
+    (found,) = told(framework, x, kind, TrainConfig(60, 64, 1e-3, init="given"))
     assert found.startswith("sparsity.threshold must be within reach: in 240 steps at 0.001 it can")
     assert "0.013 at most" in found
-    assert told(framework, x, kind, TrainConfig(60, 64, learning_rate=1e-2)) == []
-    assert told(framework, x, kind, TrainConfig(epochs=2, batch_size=64)) == []  # a trial
+    assert told(framework, x, kind, TrainConfig(60, 64, 1e-2, init="given")) == []
+    assert told(framework, x, kind, TrainConfig(2, 64, 1e-3, init="given")) == []  # a trial
 
 
 def test_all_latents_dead_after_an_epoch_are_told_of(framework):

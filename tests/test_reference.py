@@ -191,15 +191,16 @@ def test_latents_that_begin_at_samples(tied, unit_norm):
 
 def test_a_sample_that_is_the_mean_gives_a_latent_of_zeros():
     config = SAEConfig(3, 4, "relu", "linear", tied=True)
-    params = init_from_samples(config, np.full((4, 3), 0.5))
-    assert not params["W_enc"].any()
+    params = init_from_samples(config, [[0, 0, 0], [1, 1, 1], [2, 2, 2.0], [1, 1, 1]], norm=1)
+    assert np.count_nonzero(params["W_enc"].any(axis=0)) == 2
 
 
 @pytest.mark.parametrize(
     ("options", "x", "message"),
     [
         ({"output": "sigmoid"}, np.ones((9, 6)), "config must have output='linear'"),
-        ({}, np.ones((3, 6)), r"n_samples >= 4, 6\), a sample for each latent, got \(3, 6\)"),
+        ({}, np.ones((3, 6)), "x must hold different samples, got 3 equal ones"),
+        ({}, np.ones((0, 6)), r"n_samples >= 1, 6\), got \(0, 6\)"),
         ({}, np.ones((9, 5)), r"got \(9, 5\)"),
         ({}, np.ones(6), r"got \(6,\)"),
     ],

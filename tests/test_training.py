@@ -49,7 +49,8 @@ def test_training_figures_are_means_over_the_epochs_batches(framework, x):
     """With a learning rate too small to move anything, they are the initial model's."""
     model = framework.SparseAutoencoder(RELU, dtype="float64", device="cpu")
     params, x = model.to_numpy(), x.astype(float)
-    history = framework.fit(model, x, TrainConfig(epochs=3, batch_size=32, learning_rate=1e-30))
+    train = TrainConfig(epochs=3, batch_size=32, learning_rate=1e-30, init="given")
+    history = framework.fit(model, x, train)
     expected = reference.loss_terms(RELU, params, x)
     for name in ("reconstruction", "sparsity", "loss"):
         assert history[name] == [pytest.approx(expected[name], rel=1e-12)] * 3
@@ -429,7 +430,7 @@ def test_adams_first_step_is_the_learning_rate(framework, x):
     model = framework.SparseAutoencoder(SAEConfig(12, 8, "relu", "linear"), device="cpu")
     before = model.to_numpy()
     gradients = reference.gradients(model.config, before, x.astype(float))
-    training = TrainConfig(epochs=1, batch_size=len(x), learning_rate=1024.0, epsilon=1e-30)
+    training = TrainConfig(1, len(x), learning_rate=1024.0, epsilon=1e-30, init="given")
     framework.fit(model, x, training)
     for name, value in model.to_numpy().items():
         far = np.abs(gradients[name]) > 1e-3

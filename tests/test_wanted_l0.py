@@ -68,7 +68,7 @@ def test_both_frameworks_and_the_reference_train_alike():
 
     for kind in (L1(l0=6), Gated(l0=6), JumpReLU(bandwidth=1.0, threshold=0.05, l0=6)):
         config = SAEConfig(N_FEATURES, 16, sparsity=kind, unit_norm=True)
-        training = TrainConfig(epochs=3, batch_size=64)
+        training = TrainConfig(epochs=3, batch_size=64, init="given")
         x = X[:256].astype(np.float64)
         expected = reference.fit(config, init_params(config), x, training)
         assert expected["price"] != kind.weight

@@ -121,9 +121,8 @@ class SAE(CallbackSupportMixin, BaseEstimator):
         return isinstance(self.epochs, str) and self.epochs == "auto"
 
     def _train_config(self, seed: int, epochs: Any, n_decay: int = 0) -> TrainConfig:
-        return TrainConfig(
-            epochs, self.batch_size, self.learning_rate, seed=seed, decay_steps=n_decay
-        )
+        size, rate = self.batch_size, self.learning_rate
+        return TrainConfig(epochs, size, rate, seed=seed, decay_steps=n_decay, init="given")
 
     def _check(self, X: Samples, reset: bool) -> Array:
         """X as rows: samples to train on where `reset`, or such as were trained on."""

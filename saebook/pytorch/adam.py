@@ -26,7 +26,7 @@ class Adam(torch.optim.Adam):
             parameter.data = parameter.data.contiguous()
         super().__init__(
             parameters.values(),
-            lr=train_config.learning_rate,
+            lr=train_config.rate,
             betas=(train_config.beta_1, train_config.beta_2),
             eps=train_config.epsilon,
             fused=True,

@@ -38,8 +38,9 @@ class KL(Kind):
 class JumpReLU(Priced):
     def slope(self, theta: Tensor, a: Tensor) -> Tensor:
         """0, with the slope that the window puts in the place of that of a step."""
-        inside = torch.abs(a - theta) < self.sparsity.bandwidth / 2
-        return inside.to(a.dtype) / self.sparsity.bandwidth * (theta.detach() - theta)
+        width = theta.detach() if self.sparsity.bandwidth is None else self.sparsity.bandwidth
+        inside = torch.abs(a - theta) < width / 2
+        return inside.to(a.dtype) / width * (theta.detach() - theta)
 
     def code(self, a: Tensor, training: bool) -> Tensor:
         theta = torch.exp(self.model.log_threshold)

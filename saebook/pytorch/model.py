@@ -77,7 +77,7 @@ class SparseAutoencoder(Autoencoder, nn.Module):
         place = pick_device(device)
         if place.type == "mps" and dtype == "float64":
             raise ValueError("dtype must be 'float32' on Apple's MPS, got 'float64'.")
-        self.config, self.product_dtype = config, None
+        self.config, self.seed, self.product_dtype = config, seed, None
         for name, value in init_params(config, seed).items():
             tensor = torch.tensor(value, dtype=getattr(torch, dtype), device=place)
             if name in counted_names(config):

@@ -126,7 +126,8 @@ class JumpReLU(Priced):
 
     def window(self, theta: Array, a: Array) -> Array:
         """1/bandwidth within half a bandwidth of the threshold, on either side, else 0."""
-        return (np.abs(a - theta) < self.sparsity.bandwidth / 2) / self.sparsity.bandwidth
+        width = theta if self.sparsity.bandwidth is None else self.sparsity.bandwidth
+        return (np.abs(a - theta) < width / 2) / width
 
     def code_gradient(self, params: Params, a: Array, d_z: Array) -> dict[str, Array]:
         theta = np.exp(params["log_threshold"])

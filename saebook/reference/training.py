@@ -7,7 +7,14 @@ from saebook.checks import as_array
 from saebook.config import SAEConfig, TrainConfig
 from saebook.parameters import normalize_decoder
 from saebook.reference.model import code, gradients, preactivation, update_counted
-from saebook.start import begun, epoch_batches, noise_generator
+from saebook.start import (
+    begins_at_samples,
+    begun,
+    chosen,
+    epoch_batches,
+    init_params,
+    noise_generator,
+)
 
 
 class Adam:
@@ -27,7 +34,7 @@ class Adam:
     ) -> dict[str, Array]:
         """Return the parameters after one update, by default at the configured learning rate."""
         c, self.t, updated = self.config, self.t + 1, dict(params)
-        rate = c.learning_rate if learning_rate is None else learning_rate
+        rate = c.rate if learning_rate is None else learning_rate
         for name, g in grads.items():
             self.m[name] = c.beta_1 * self.m[name] + (1 - c.beta_1) * g
             self.v[name] = c.beta_2 * self.v[name] + (1 - c.beta_2) * g**2
@@ -39,16 +46,23 @@ class Adam:
 
 def fit(
     config: SAEConfig,
-    params: Params,
+    params: Params | None,
     x: ArrayLike,
     train_config: TrainConfig = TrainConfig(),
     corruption: Corruption | None = None,
 ) -> dict[str, Array]:
     """Parameters after training on ``x (n_samples, n_features)``, batch by batch.
 
-    A corruption, a function of a batch and a generator, makes what the encoder sees of each batch.
+    It begins at `params`, or, if None are given, where a new model of seed 0 begins. A corruption,
+    a function of a batch and a generator, makes what the encoder sees of each batch.
     """
-    optimizer, x = Adam(params, train_config), as_array(x, "x").astype(np.float64)
+    x, train_config = as_array(x, "x").astype(np.float64), train_config.settled(config)
+    some = None
+    if params is None:
+        params = init_params(config)
+        if train_config.init == "auto" and begins_at_samples(config):
+            some = x[chosen(len(x), config)]
+    optimizer = Adam(params, train_config)
     n_steps = train_config.epochs * -(-len(x) // train_config.batch_size)
     for epoch in range(train_config.epochs):
         noise = noise_generator(train_config.seed, epoch)
@@ -58,7 +72,7 @@ def fit(
             rate = train_config.learning_rate_at(optimizer.t, n_steps)
             strength = train_config.strength_at(optimizer.t)
             if optimizer.t == 0:
-                params = {**params, **begun(config, params, batch)}
+                params = {**params, **begun(config, params, batch, some)}
             a = preactivation(config, params, batch if noisy is None else noisy)
             z = code(config.sparsity, config, params, a, training=True)
             counted = update_counted(config, params, a, z)

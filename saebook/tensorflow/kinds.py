@@ -39,8 +39,10 @@ class KL(Kind):
 class JumpReLU(Priced):
     def slope(self, theta: tf.Tensor, a: tf.Tensor) -> tf.Tensor:
         """0, with the slope that the window puts in the place of that of a step."""
-        inside = tf.cast(tf.abs(a - theta) < self.sparsity.bandwidth / 2, a.dtype)
-        return inside / self.sparsity.bandwidth * (tf.stop_gradient(theta) - theta)
+        given = self.sparsity.bandwidth
+        width = tf.stop_gradient(theta) if given is None else given
+        inside = tf.cast(tf.abs(a - theta) < width / 2, a.dtype)
+        return inside / width * (tf.stop_gradient(theta) - theta)
 
     def code(self, a: tf.Tensor, training: bool) -> tf.Tensor:
         theta = tf.exp(self.model.log_threshold)

@@ -69,7 +69,7 @@ class SparseAutoencoder(Autoencoder, keras.Model):
     ) -> None:
         check_dtype(dtype)
         super().__init__(dtype=dtype)
-        self.config, self.product_dtype = config, None
+        self.config, self.seed, self.product_dtype = config, seed, None
         self.device = pick_device(device)
         decoder, axis = row_axis(config)
         # For Keras's own optimisers; ours leaves it to the engine.
