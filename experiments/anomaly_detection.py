@@ -26,8 +26,8 @@ from saebook.metrics import false_alarms_at, reconstruction_error
 FRAMEWORKS = ("pytorch", "tensorflow")
 SEEDS = (0, 1, 2)
 DIGITS = tuple(range(10))
-TRAINING = TrainConfig(epochs=10, batch_size=64, learning_rate=2e-3)
-LONG_TRAINING = TrainConfig(epochs=10, batch_size=128, learning_rate=2e-3)
+TRAINING = TrainConfig(epochs=10, batch_size=64, learning_rate=2e-3, init="given")
+LONG_TRAINING = TrainConfig(epochs=10, batch_size=128, learning_rate=2e-3, init="given")
 SUBSAMPLE = 2000  # training samples for the one-class SVM and the local outlier factor
 
 
@@ -271,7 +271,7 @@ def cost(digits, chosen):
     setting = {name: best(chosen[name]) for name in BASELINES}
     config = SAE_GRID[narrowest(chosen["sae"])]
     normal, x = prepare(digits.x_train[digits.y_train == 8]), prepare(digits.x_test[:5000])
-    rebuild = train_sae("pytorch", normal, config, TrainConfig(epochs=1))
+    rebuild = train_sae("pytorch", normal, config, TrainConfig(epochs=1, init="given"))
     part = subsample(normal, 0)
     components = PCA(**setting["pca"], svd_solver="covariance_eigh").fit(normal)
     trees = IsolationForest(**setting["forest"], random_state=0).fit(normal)
@@ -423,7 +423,7 @@ def tumours(seed):
 
 
 TABLE_SIZES = ((1, 10), (2, 10), (2, 40), (4, 40), (8, 40))
-TABLE_TRAINING = TrainConfig(epochs=50, batch_size=32, learning_rate=2e-3)
+TABLE_TRAINING = TrainConfig(epochs=50, batch_size=32, learning_rate=2e-3, init="given")
 
 
 def distance(normal, *others, seed=0):

@@ -46,7 +46,7 @@ def train(x, corruption, n_latents, stages, seed=0, batch_size=256, **options):
         fit(
             model,
             x,
-            TrainConfig(epochs, batch_size, learning_rate, seed=10 * seed + stage),
+            TrainConfig(epochs, batch_size, learning_rate, seed=10 * seed + stage, init="given"),
             corruption=lambda batch, rng: corruption(batch, rng) - centre,
             progress=False,
         )

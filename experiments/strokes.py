@@ -71,7 +71,7 @@ def measure(config, params, x):
 
 def run():
     digits, config = mnist(), config_of()
-    model = stored_model(train(config, digits.x_train, TrainConfig(**TRAINING)))
+    model = stored_model(train(config, digits.x_train, TrainConfig(**TRAINING, init="given")))
     raw = mnist(dtype="uint8")
     first = [int(np.argmax(raw.y_val == label)) for label in range(10)]
     return {

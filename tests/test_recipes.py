@@ -65,7 +65,9 @@ def test_weights_that_were_given_are_kept(framework, tmp_path):
         framework.SparseAutoencoder(config, seed=3, dtype="float64", device="cpu") for _ in range(2)
     )
     weights.save(new, tmp_path / "new.safetensors")
-    assert not moved(weights.load(tmp_path / "new.safetensors", framework.__name__.split(".")[1], "cpu"))
+    assert not moved(
+        weights.load(tmp_path / "new.safetensors", framework.__name__.split(".")[1], "cpu")
+    )
     assert not moved(other, dataclasses.replace(still, init="given"))
     assert moved(new)
     assert not moved(new)
