@@ -23,6 +23,7 @@ import numpy as np
 
 from benchmarks import contestants as c
 from benchmarks import loaders, works
+from benchmarks import quality as quality_of
 from benchmarks.footprint import measure
 from benchmarks.side_by_side import run
 from experiments.__main__ import ROOT, store
@@ -90,6 +91,22 @@ def peers():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     print(done.stdout, end="")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def quality():
+    """Seconds to a given error: other packages and ours, and ours in both frameworks."""
+    command = [str(PEERS), "-m", "benchmarks.peers", "quality"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    print(done.stdout, end="")
+    return {
+        "peers": json.loads(done.stdout.splitlines()[-1]),
+        "frameworks": quality_of.of({"saebook, TensorFlow": c.saebook_tensorflow}),
+    }
+
+
+def recipes():
+    """The shortest call beside that of the version before, for every kind and two widths."""
+    return quality_of.recipes()
 
 
 def dictionary_learning(n_latents=256, n_samples=10_000, seed=0):
@@ -239,7 +256,8 @@ def memory():
 PARTS = {
     part.__name__: part
     for part in (
-        kl_256, kl_4096, document, loader, topk, peers, dictionary_learning, sweep, growth, memory,
+        kl_256, kl_4096, document, loader, topk, peers, quality, recipes,
+        dictionary_learning, sweep, growth, memory,
     )
 }  # fmt: skip
 

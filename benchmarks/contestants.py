@@ -18,7 +18,11 @@ def _fit(framework, work, x, n_epochs, stamp):
 
     package = import_module(f"saebook.{framework}")
     model = package.SparseAutoencoder(work.config, device="cpu")
-    training = TrainConfig(n_epochs, work.batch_size, work.learning_rate)
+    decay = work.updates // 2 if work.decay else 0
+    init = "auto" if work.decay else "given"  # where steps are compared, all begin alike
+    training = TrainConfig(
+        n_epochs, work.batch_size, work.learning_rate, decay_steps=decay, init=init
+    )
     package.fit(
         model, x, training, progress=False,
         after_epoch=lambda *_: stamp(lambda x: package.reconstruct(model, x)),

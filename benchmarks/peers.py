@@ -2,7 +2,8 @@
 
     .venv-peers/bin/python -m benchmarks.peers
 
-prints the tables as JSON on its last line. All have the same data, width, k, batch size and number
+prints the tables as JSON on its last line, with the word ``quality`` those of
+`benchmarks.quality`. All have the same data, width, k, batch size and number
 of updates, and Adam: PyTorch's fused one, except dictionary_learning and PyOD, whose trainers make
 their own, which is not fused. What each adds of its own (starting weights, norms, losses for dead
 latents) stays as it is, so they do not end at the same error; it stands beside the speed.
@@ -13,7 +14,7 @@ import json
 import sys
 from unittest.mock import MagicMock
 
-from benchmarks import contestants, side_by_side
+from benchmarks import contestants, quality, side_by_side
 from benchmarks.works import PLAIN, TOPK, Work
 
 
@@ -23,9 +24,11 @@ def _train(work, x, n_epochs, stamp, parameters, loss, rebuild, after=lambda: No
 
     x = torch.as_tensor(x)
     optimizer = torch.optim.Adam(parameters, lr=work.learning_rate, fused=True)
-    generator = torch.Generator().manual_seed(0)
+    generator, number = torch.Generator().manual_seed(0), 0
     for _ in range(n_epochs):
         for rows in torch.randperm(len(x), generator=generator).split(work.batch_size):
+            optimizer.param_groups[0]["lr"] = work.rate_at(number)
+            number += 1
             optimizer.zero_grad()
             loss(x[rows]).backward()
             optimizer.step()
@@ -75,7 +78,7 @@ def dictionary_learning(work, x, n_epochs, stamp):
     trainer = TopKTrainer(
         steps=work.updates, activation_dim=config.n_features, dict_size=config.n_latents,
         k=config.sparsity.k, layer=0, lm_name="none", lr=work.learning_rate, warmup_steps=0,
-        seed=0, device="cpu",
+        decay_start=work.updates // 2 if work.decay else None, seed=0, device="cpu",
     )  # fmt: skip
     x, number = torch.as_tensor(x), 0
     generator = torch.Generator().manual_seed(0)
@@ -158,7 +161,13 @@ PEERS = {
 }
 
 
-def main(repeats=3):
+def main(part="speed"):
+    tables = quality.of(PEERS["topk"][1]) if part == "quality" else speed()
+    print(json.dumps(tables))
+
+
+def speed(repeats=3):
+    """Tables of everybody's speed at the same work."""
     tables, missing = {}, {}
     for label, (work, peers) in PEERS.items():
         here = {}
@@ -175,8 +184,8 @@ def main(repeats=3):
             "five products, PyTorch": contestants.pytorch_products,
         }
         tables[label] = side_by_side.run(work, mine | here, repeats)
-    print(json.dumps(tables | {"missing": missing}))
+    return tables | {"missing": missing}
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

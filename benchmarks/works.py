@@ -15,6 +15,12 @@ class Work:
     n_samples: int
     n_epochs: int
     learning_rate: float = 1e-3
+    decay: bool = False  # over the second half of the updates, towards 0
+
+    def rate_at(self, update: int) -> float:
+        """Learning rate of an update, counted from 0."""
+        share = min(1.0, 2 * (1 - update / self.updates)) if self.decay else 1.0
+        return self.learning_rate * share
 
     @property
     def updates(self) -> int:
@@ -33,6 +39,7 @@ DOCUMENT_TENSORFLOW = kl(32, 128, 12_800, 3)
 LOADED = kl(256, 256, 12_800, 3)  # the same samples from an array and from loaders
 PLAIN = Work(SAEConfig(784, 256, output="linear"), 256, 25_600, 4)  # an AutoEncoder of PyOD
 TOPK = Work(SAEConfig(784, 4096, "relu", "linear", sparsity=TopK(32)), 1024, 8_192, 3)
+QUALITY = Work(SAEConfig(784, 4096, sparsity=TopK(32), pre_bias=True), 512, 0, 1, decay=True)
 
 
 @cache
