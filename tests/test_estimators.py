@@ -364,7 +364,7 @@ def test_the_examples_in_the_docstrings_run():
         ({"reconstruction": "bce"}, "output must be 'sigmoid' when reconstruction is 'bce'"),
         ({"epochs": 0}, "epochs must be an integer of at least 1, got 0"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),
-        ({"learning_rate": -1}, "learning_rate must be a finite number above 0, got -1"),
+        ({"learning_rate": -1}, "learning_rate must be None or a finite number above 0, got -1"),
         ({"backend": "jax"}, "backend must be 'pytorch' or 'tensorflow', got 'jax'"),
         ({"device": "tpu"}, "device must be 'auto' or one that PyTorch finds here .*, got 'tpu'"),
         ({"random_state": "a"}, "'a' cannot be used to seed"),
