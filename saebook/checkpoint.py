@@ -92,9 +92,8 @@ class Checkpoint:
             del self.training["epochs"]  # more of them may be asked for later
         if self.path.exists():
             before = weights.read_all(self.path)
-            if (
-                _sound(before[3]) and "init" not in before[3]["training"]
-            ):  # begun when 1e-3 was what nobody gave
+            # From when models began as they were made, at 1e-3 where no rate was given.
+            if _sound(before[3]) and "init" not in before[3]["training"]:
                 del self.training["init"]
                 if given.learning_rate is None:
                     train_config = dataclasses.replace(train_config, learning_rate=1e-3)
