@@ -6,9 +6,9 @@ of them computes. Every wrong value is refused when the object is made.
 
 from dataclasses import dataclass, replace
 
-from saebook import _renamed
+from saebook import _renamed, kinds
 from saebook.fields import as_python, check_fields, is_integer, refuse_unless
-from saebook.kinds import KINDS, KL, Sparsity
+from saebook.kinds import KINDS, Sparsity
 
 ACTIVATIONS = ("sigmoid", "relu", "linear")
 OUTPUTS = ("sigmoid", "linear")
@@ -193,7 +193,7 @@ class TrainConfig:
         """The same, with the learning rate that suits a model, unless one is given."""
         if self.learning_rate is not None:
             return self
-        if isinstance(config.sparsity, KL):
+        if isinstance(config.sparsity, kinds.KL):
             rate = 1e-2
         elif "sigmoid" in (config.activation, config.output):
             rate = 5e-3

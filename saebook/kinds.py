@@ -74,7 +74,8 @@ class Priced(Sparsity):
     of what the first batch's spread would bear, so that no latent is lost before it has learned.
     After each step it rises where more latents were active than are wanted, and falls where fewer
     were: by the factor ``exp(0.03 * log(active / l0))``, the logarithm cut off at -2 and 2. That
-    takes some hundred steps; the history's ``l0`` says how far it has come.
+    takes some hundred steps; the history's ``l0`` says how far it has come. `JumpReLU` has another
+    way.
     """
 
     # Prices as shares of the samples' spread, the root of their total variance, or of the variance
@@ -84,6 +85,7 @@ class Priced(Sparsity):
     least: ClassVar[float] = 1e-3
     most: ClassVar[float] = 2.0
     of_variance: ClassVar[bool] = False
+    first: ClassVar[float] = 0.025  # share of `most` with which the search for an L0 begins
 
     weight: float = 1.0
     l0: float | None = field(default=None, kw_only=True)
@@ -116,7 +118,7 @@ class Priced(Sparsity):
 
     def first_price(self, x: Array) -> float:
         """Price from which a training that begins with the samples ``x`` looks for a wanted L0."""
-        return 50 * self.prices(x)[0] or self.weight
+        return self.first * self.prices(x)[1] or self.weight
 
 
 # How fast the price of a wanted L0 moves, as a share of the logarithm by which L0 is off.
@@ -286,15 +288,19 @@ class JumpReLU(Priced):
         The width :math:`\varepsilon` of the window, on the scale of the pre-activations; by default
         that of each latent's threshold, which suits samples of any size.
     threshold : float > 0, optional
-        Each latent's threshold at the start; by default one with which twice ``l0`` latents of
-        a new model are active, or an eighth of all; 0.1 where the model is not new.
+        Each latent's threshold at the start; by default one with which ``l0`` latents of a new
+        model are active, or an eighth of all; 0.1 where the model is not new.
     l0 : float > 0, optional
-        Active latents per sample, on average, for which training finds the price; see `Priced`.
+        Active latents per sample, on average, to which training is drawn: the price of a latent
+        gives way to :math:`\lambda \, (\text{active} / l_0 - 1)^2` (appendix G there), with the
+        variance of the first batch for :math:`\lambda`, kept as ``price``. On digits it takes a
+        thousand steps, as thresholds move slowly.
     """
 
     activations = ("relu",)
     why = "which is a ReLU that jumps"
     least, most, of_variance = 1e-5, 1.0, True
+    first = 1.0
     weight: float = 0.01
     bandwidth: float | None = None
     threshold: float | None = None

@@ -159,7 +159,8 @@ class Autoencoder:
 
     def engine(self, train_config: TrainConfig) -> Any:
         """What trains the model, for `saebook.training.fit`."""
-        return import_module(f"saebook.{self.framework}.engine").Engine(self, train_config)
+        module = import_module(f"saebook.{self.framework}.engine")
+        return module.Engine(self, train_config.settled(self.config))
 
     def affine(self, x: Any, weight: Any, bias: Any) -> Any:
         """``x @ weight + bias``, the product in ``product_dtype``; ``x`` may be a `SparseCode`."""

@@ -85,22 +85,23 @@ def init_from_samples(
         raise ValueError(f"x must have shape (n_samples >= 1, {config.n_features}), got {x.shape}.")
     mean = x.mean(axis=0, dtype=np.float64)
     rng = np.random.default_rng(seed)
-    some = x[rng.permutation(len(x))[: samples_wanted(config)]] - mean
+    n_rows = min(config.n_latents, len(x))
+    rows = x[rng.choice(len(x), n_rows, replace=False)[np.arange(config.n_latents) % n_rows]] - mean
+    some = x[rng.permutation(len(x))[:FITTED]] - mean
     spread = np.sqrt((some**2).mean())
     if not spread > 0:
         raise ValueError(f"x must hold different samples, got {len(x)} equal ones.")
-    rows = some[np.arange(config.n_latents) % len(some)]
-    rows[len(some) :] += 0.1 * spread * rng.normal(size=rows[len(some) :].shape)
+    rows[n_rows:] += 0.1 * spread * rng.normal(size=rows[n_rows:].shape)
     if norm is None and config.tied and config.unit_norm:
         rows = rng.normal(size=rows.shape)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     W = (rows / np.where(length > 0, length, 1)).T
-    a = some[:FITTED] @ W
+    a = some @ W
     if norm is not None or config.tied:
-        fitted = norm or np.sqrt(_gain(config, a, some[:FITTED], W))
+        fitted = norm or np.sqrt(_gain(config, a, some, W))
         encoder = decoder = 1.0 if config.unit_norm else fitted
     else:
-        gain = _gain(config, a, some[:FITTED], W)
+        gain = _gain(config, a, some, W)
         decoder = 1.0 if config.unit_norm else np.sqrt(gain) / 2
         encoder = gain / decoder
     params = _tied_start(config, encoder * W, mean)
@@ -119,8 +120,8 @@ def _kept(config: SAEConfig) -> int:
     """How many latents of a sample are to be active at the start; 0 for all above 0."""
     kind, n = config.sparsity, config.n_latents
     wanted = getattr(kind, "k", None) or getattr(kind, "l0", None) or 0
-    if isinstance(kind, JumpReLU):  # whose first epochs raise the thresholds with no price at all
-        wanted = 2 * wanted or n / 8
+    if isinstance(kind, JumpReLU):
+        wanted = wanted or n / 8
     return min(n, max(1, round(wanted))) if wanted else 0
 
 

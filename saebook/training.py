@@ -143,7 +143,7 @@ def fit(
     """
     if train_config.mixed_precision and model.dtype != "float32":
         raise ValueError(f"mixed_precision needs a model of dtype float32, got {model.dtype}.")
-    engine = model.engine(train_config.settled(model.config))
+    engine = model.engine(train_config)
     rank, world_size = engine.rank, engine.world_size
     run = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
 

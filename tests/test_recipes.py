@@ -123,7 +123,7 @@ def test_the_start_suits_samples_of_any_size(kind, options, scale):
     np.testing.assert_allclose(params["b_dec"], scale * plain["b_dec"], rtol=1e-6)
     if isinstance(kind, JumpReLU):
         z = reference.encode(config, params, scale * X)
-        assert metrics.l0(z) == pytest.approx(6, rel=0.35)
+        assert metrics.l0(z) == pytest.approx(3, rel=0.35)
 
 
 def test_tied_at_unit_norm_does_not_overshoot():

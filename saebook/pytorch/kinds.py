@@ -49,8 +49,14 @@ class JumpReLU(Priced):
 
     def loss(self, x: Tensor, a: Tensor, z: Tensor, strength: Any) -> Tensor:
         theta = torch.exp(self.model.log_threshold)
-        active = (a > theta).to(a.dtype) + self.slope(theta, a)
-        return strength * self.sparsity.weight * torch.mean(torch.sum(active, dim=1))
+        active = torch.sum((a > theta).to(a.dtype) + self.slope(theta, a), dim=1, keepdim=True)
+        if self.sparsity.l0 is None:
+            return strength * self.sparsity.weight * torch.mean(active)
+        off = batch_mean(active)[0] / self.sparsity.l0 - 1
+        return strength * self.sparsity.weight * off**2
+
+    def count(self, a: Tensor, z: Tensor) -> None:
+        """Nothing: the pull towards a wanted L0 stays what it was at the start."""
 
 
 class Gated(Priced):

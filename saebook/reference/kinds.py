@@ -135,15 +135,24 @@ class JumpReLU(Priced):
         return {"a": np.where(a > theta, d_z, 0), "log_threshold": theta * d_theta}
 
     def loss(self, params: Params, x: Array, a: Array, z: Array, strength: float) -> float:
-        active = a > np.exp(params["log_threshold"])
-        return strength * self.sparsity.weight * active.sum(axis=1).mean()
+        active = (a > np.exp(params["log_threshold"])).sum(axis=1).mean()
+        if self.sparsity.l0 is None:
+            return strength * self.sparsity.weight * active
+        return strength * self.sparsity.weight * (active / self.sparsity.l0 - 1) ** 2
 
     def loss_gradient(
         self, params: Params, x: Array, a: Array, z: Array, strength: float
     ) -> dict[str, Array]:
         theta = np.exp(params["log_threshold"])
-        d_theta = -strength * self.sparsity.weight * self.window(theta, a).mean(axis=0)
-        return {"log_threshold": theta * d_theta}
+        d_active = strength * self.sparsity.weight
+        if self.sparsity.l0 is not None:
+            off = (a > theta).sum(axis=1).mean() / self.sparsity.l0 - 1
+            d_active = 2 * d_active * off / self.sparsity.l0
+        return {"log_threshold": -theta * d_active * self.window(theta, a).mean(axis=0)}
+
+    def count(self, params: Params, a: Array, z: Array) -> dict[str, Array]:
+        """Nothing: the pull towards a wanted L0 stays what it was at the start."""
+        return {}
 
 
 class Gated(Priced):

@@ -51,8 +51,15 @@ class JumpReLU(Priced):
 
     def loss(self, x: tf.Tensor, a: tf.Tensor, z: tf.Tensor, strength: Any) -> tf.Tensor:
         theta = tf.exp(self.model.log_threshold)
-        active = tf.cast(a > theta, a.dtype) + self.slope(theta, a)
-        return strength * self.sparsity.weight * tf.reduce_mean(tf.reduce_sum(active, axis=1))
+        above = tf.cast(a > theta, a.dtype) + self.slope(theta, a)
+        active = tf.reduce_sum(above, axis=1, keepdims=True)
+        if self.sparsity.l0 is None:
+            return strength * self.sparsity.weight * tf.reduce_mean(active)
+        off = batch_mean(active)[0] / self.sparsity.l0 - 1
+        return strength * self.sparsity.weight * off**2
+
+    def count(self, a: tf.Tensor, z: tf.Tensor) -> None:
+        """Nothing: the pull towards a wanted L0 stays what it was at the start."""
 
 
 class Gated(Priced):
