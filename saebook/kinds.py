@@ -292,9 +292,9 @@ class JumpReLU(Priced):
         model are active, or an eighth of all; 0.1 where the model is not new.
     l0 : float > 0, optional
         Active latents per sample, on average, to which training is drawn: the price of a latent
-        gives way to :math:`\lambda \, (\text{active} / l_0 - 1)^2` (appendix G there), with the
-        variance of the first batch for :math:`\lambda`, kept as ``price``. On digits it takes a
-        thousand steps, as thresholds move slowly.
+        gives way to :math:`\lambda \, (\text{active} / l_0 - 1)^2`, as its authors propose,
+        with the variance of the first batch for :math:`\lambda`, kept as ``price``. On digits it
+        takes a thousand steps, as thresholds move slowly.
     """
 
     activations = ("relu",)
