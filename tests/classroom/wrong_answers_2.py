@@ -86,6 +86,11 @@ def stepped(W, g, r):
     return W - r * g
 
 
+def middle(xp, a):
+    """The median of each column, of an odd number of rows."""
+    return xp.sort(xp.T(a))[:, a.shape[0] // 2]
+
+
 def each(xp, shares, rho):
     return xp.stack([xp.sum(kl(xp, rho, xp.mean(z, 0))) for z in shares])
 
@@ -507,6 +512,16 @@ MORE = {
         "mean_of_means": lambda xp, shares, rho: xp.sum(
             kl(xp, rho, xp.mean(xp.stack([xp.mean(z, 0) for z in shares]), 0))
         ),
+        "median_of_rows": lambda xp, shares, rho: xp.sum(
+            kl(xp, rho, middle(xp, xp.concat(shares, 0)))
+        ),
+        "median_of_means": lambda xp, shares, rho: xp.sum(
+            kl(xp, rho, middle(xp, xp.stack([xp.mean(z, 0) for z in shares])))
+        ),
+        "median_of_penalties": lambda xp, shares, rho: xp.sort(each(xp, shares, rho))[
+            len(shares) // 2
+        ],
+        "greatest_penalty": lambda xp, shares, rho: xp.max(each(xp, shares, rho)),
         "first_share": lambda xp, shares, rho: each(xp, shares, rho)[0],
         "last_share": lambda xp, shares, rho: each(xp, shares, rho)[-1],
         "over_latents": lambda xp, shares, rho: whole(xp, shares, rho) / shares[0].shape[1],
