@@ -5,8 +5,8 @@
 The class hands in the assignment on superposition: right answers in NumPy and both frameworks,
 half-right ones, mistaken ones, empty notebooks, and one that ends its kernel, mixed over the ids.
 Grading is killed with all that it started when a bit less than half are done, and begun again by
-the same command. What each ought to get is known beforehand; of every kind one is also graded alone,
-in a course of its own. Reads /proc, so it needs Linux; nbgrader has to be there (`make assignments`).
+the same command. What each ought to get is known beforehand; of every kind one is also graded
+alone, in a course of its own. Reads /proc, so it needs Linux, and nbgrader (`make assignments`).
 """
 
 import argparse
@@ -70,7 +70,7 @@ KINDS = {
     "about zero": ("tensorflow", {**BY_TENSORFLOW, "fvu": ABOUT_ZERO}, 8),
     "both": (
         "torch",
-        {"mmcs": INNER, "fault": "line, value = 1, 0.5", "number": "answers = {}"},
+        {"mmcs": INNER, "fault": "line, value = None, 0.5", "number": "answers = {}"},
         2,
     ),
     "empty": ("torch", None, 0),
@@ -178,6 +178,16 @@ def points(course):
         return {row["student_id"]: float(row["raw_score"]) for row in csv.DictReader(file)}
 
 
+def graded_alone(course, student, scratch):
+    """The points of a submission in a course that has no other."""
+    own = Path(scratch, f"alone-{student}")
+    make(own)
+    held = course / "submitted" / student
+    shutil.copytree(held, own / "submitted" / student)
+    grade(own, "--jobs=1")
+    return points(own)[student]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--students", type=int, default=200)
@@ -207,31 +217,15 @@ def main():
         wrong = {s: (who[s], found.get(s), wanted[s]) for s in ids if found.get(s) != wanted[s]}
         pages = sum((course / f"feedback/{s}/{NAME}/{NAME}.html").exists() for s in ids)
         print(f"{len(found)} of {len(ids)} have points, {pages} a page; not as expected: {wrong}")
-        again, third, _ = grade(course, jobs)
-        print(
-            f"once more, nothing being new: {third:.0f} s; the same points: {points(course) == found}"
-        )
-        alone = {
-            kind: next(s for s in reversed(ids) if who[s] == kind) for kind in set(who.values())
-        }
-        other = {}
-        for student in alone.values():
-            own = Path(scratch, "alone")
-            shutil.rmtree(own, ignore_errors=True)
-            shutil.copytree(course, own, ignore=lambda folder, names: [
-                n for n in names
-                if n in ("autograded", "feedback", "records", "gradebook.db", "backups", "grades.csv")
-                or (Path(folder).name == "submitted" and n != student)
-            ])  # fmt: skip
-            make_gradebook = [sys.executable, ROOT / "scripts/make_assignments.py", NAME, "--again"]
-            subprocess.run(
-                [*make_gradebook, "--course", own], check=True, stdout=subprocess.DEVNULL
-            )
-            grade(own, "--jobs=1")
-            other[student] = points(own)[student]
+        _, third, _ = grade(course, jobs)
+        same = points(course) == found
+        print(f"once more, nothing being new: {third:.0f} s; the same points: {same}")
+        # the last of each kind, so that half of them come after the kill
+        alone = [next(s for s in reversed(ids) if who[s] == kind) for kind in {**KINDS, **ONE}]
+        other = {student: graded_alone(course, student, scratch) for student in alone}
         apart = {s: (p, found[s]) for s, p in other.items() if p != found[s]}
         print(f"{len(other)} graded alone; other points than in the class: {apart}")
-        lost = bool(wrong or apart or pages != len(ids) or len(found) != len(ids))
+        lost = bool(wrong or apart or not same or pages != len(ids) or len(found) != len(ids))
     return int(lost)
 
 

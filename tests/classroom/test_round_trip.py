@@ -47,7 +47,9 @@ def test_what_a_source_must_have(name):
     asked, cells = make.questions(name), make.source(name).cells
     assert [q["kind"] for q in asked].count("number") == 1
     assert [q["kind"] for q in asked].count("fault") == 1
-    assert [q["kind"] for q in asked].count("written") == 1
+    # a wrong curve is explained in words as well
+    curves = [q["kind"] for q in asked].count("curve")
+    assert [q["kind"] for q in asked].count("written") == 1 + curves
     assert [q["kind"] for q in asked].count("code") >= 2
     headings = re.findall(r"^## (\d+)\. (.*)\n\n\*(\d+) points?, (\d+) minutes, (\w+)[.;]",
                           "\n".join(c.source for c in cells), re.MULTILINE)  # fmt: skip
@@ -145,6 +147,8 @@ def test_the_release_gives_nothing_away_and_scores_nothing(course):
             "seed=2026",
             "check_number",
             "check_fault",
+            "check_curve",
+            "explained(",
             "mended(",
         ):
             assert secret not in text, (path, secret)

@@ -30,8 +30,8 @@ def _means(shares: list[Array]) -> list[Array]:
 def _shares(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     """Odd numbers of shares and of rows, so that a median is one of them in every framework.
 
-    By their penalties the first is the second of five and the last the fourth: neither is the least,
-    the greatest or the middle one, and so a choice among penalties is not taken for a place.
+    By their penalties the first is the second of five and the last the fourth: neither is the
+    least, the greatest or the middle one, and so a choice among penalties is not taken for a place.
     """
     made = []
     for rows in ((6, 2, 3, 5, 1), (1, 5, 2, 4, 3)):
@@ -73,7 +73,8 @@ CHECKS = {
         ),
         median_of_means=(
             lambda shares, rho: _kl(rho, np.median(_means(shares), axis=0)),
-            "this is the penalty of the median of the shares' means: rho-hat is the mean of all rows",
+            "this is the penalty of the median of the shares' means: rho-hat is the mean of all "
+            "rows",
         ),
         median_of_penalties=(
             lambda shares, rho: np.median(_each(shares, rho)),
@@ -82,7 +83,8 @@ CHECKS = {
         ),
         greatest_penalty=(
             lambda shares, rho: _each(shares, rho).max(),
-            "this is the greatest of the shares' penalties: one penalty is taken of the whole batch",
+            "this is the greatest of the shares' penalties: one penalty is taken of the whole "
+            "batch",
         ),
         first_share=(
             lambda shares, rho: _each(shares, rho)[0],
