@@ -57,7 +57,10 @@ def student(typed: str) -> str:
     return known
 
 
-def variant(student_id: str, assignment: str, course: str = "saebook") -> np.random.Generator:
-    """The generator of a student's own numbers in an assignment: the same for the grader."""
-    key = f"{course}/{assignment}/{student(student_id)}".encode()
+def variant(student_id: str, assignment: str) -> np.random.Generator:
+    """The generator of a student's own numbers in an assignment: the same for the grader.
+
+    There is no secret in it: the same notebook draws every student's numbers, without a network.
+    """
+    key = f"saebook/{assignment}/{student(student_id)}".encode()
     return np.random.default_rng(int.from_bytes(hashlib.sha256(key).digest()[:8], "big"))

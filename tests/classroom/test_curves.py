@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import saebook
 from saebook import classroom
 from saebook.classroom import curves
 from tests.classroom.papers import Paper, cells
@@ -34,7 +35,6 @@ def kl(q, p):
 def theory(mistake, x, W, b, D, rho, beta):
     import torch
 
-    table = []
     for _ in range(8):
         for _ in range(25):
             W, b = W.detach().requires_grad_(), b.detach().requires_grad_()
@@ -59,14 +59,13 @@ def theory(mistake, x, W, b, D, rho, beta):
             W, b = W - 0.2 * steps[0], b - 0.2 * steps[1]
         z = torch.sigmoid(x @ W + b)
         q = z.mean(0)
-        table.append([((z @ D - x) ** 2).sum(1).mean(), q.min(), q.mean(), q.max()])
-    return table
+        yield [((z @ D - x) ** 2).sum(1).mean(), q.min(), q.mean(), q.max()]
 
 
 def training(mistake, x, x_val, W_enc, b_enc, W_dec, weight, seed):
     import torch
 
-    rng, first, table = np.random.default_rng(seed), (W_enc, b_enc, W_dec), []
+    rng, first = np.random.default_rng(seed), (W_enc, b_enc, W_dec)
     for _ in range(8):
         order = rng.permutation(len(x))
         if mistake == 5:
@@ -90,8 +89,7 @@ def training(mistake, x, x_val, W_enc, b_enc, W_dec, weight, seed):
         z = torch.relu(x_val @ W_enc + b_enc)
         error = ((z @ W_dec - x_val) ** 2).sum(1).mean()
         l0 = (z > 0).double().sum(1).mean()
-        table.append([error, z.sum(1).mean(), l0, W_dec.norm(dim=1).max()])
-    return table
+        yield [error, z.sum(1).mean(), l0, W_dec.norm(dim=1).max()]
 
 
 def denoising(mistake, x, x_val, A, c, sigma, seed):
@@ -99,7 +97,6 @@ def denoising(mistake, x, x_val, A, c, sigma, seed):
 
     rng = np.random.default_rng(seed)
     noisy_val = x_val + sigma * torch.tensor(rng.standard_normal(x_val.shape))
-    table = []
     for _ in range(8):
         losses = []
         for _ in range(40):
@@ -117,27 +114,34 @@ def denoising(mistake, x, x_val, A, c, sigma, seed):
             steps = torch.autograd.grad(loss / 2, (A, c))
             A, c = A - 0.1 * steps[0], c - 0.1 * steps[1]
         val = ((noisy_val @ A + c - x_val) ** 2).sum(1).mean()
-        table.append([np.mean(losses), val, ((x_val @ A + c - x_val) ** 2).sum(1).mean()])
-    return table
+        yield [np.mean(losses), val, ((x_val @ A + c - x_val) ** 2).sum(1).mean()]
 
 
 TRAINED = {f.__name__: f for f in (denoising, theory, training)}
 
 
 def trained(name, mistake, inputs):
+    """The measurements of each epoch, one after another."""
     torch = pytest.importorskip("torch")
     given = {k: torch.tensor(v) if np.ndim(v) else v for k, v in inputs.items()}
-    return np.array([[float(v) for v in row] for row in TRAINED[name](mistake, **given)])
+    for row in TRAINED[name](mistake, **given):
+        yield np.array([float(v.detach()) if torch.is_tensor(v) else v for v in row])
 
 
 @cache
 def found(name, student):
-    """What the answers are, by training with each mistake."""
+    """What the answers are, by training with each mistake as long as it fits."""
     given = classroom.curve(name, classroom.variant(student, f"{name}/curve"))
     for mistake in range(1, 7):
-        made = given._replace(rows=trained(name, mistake, given.inputs))
-        if given.fits(made):
-            return mistake, float(made.rows[np.isnan(given.rows)][0])
+        fitting, missing = 0, None
+        for row, made in zip(given.rows, trained(name, mistake, given.inputs), strict=True):
+            shown = ~np.isnan(row)
+            if not np.allclose(made[shown], row[shown], rtol=1e-3, atol=1e-8):
+                break
+            fitting += 1
+            missing = missing if shown.all() else float(made[~shown][0])
+        if fitting == len(given.rows):
+            return mistake, missing
     raise AssertionError(f"no mistake makes\n{given}")
 
 
@@ -180,10 +184,10 @@ def test_every_curve_has_one_cause_and_its_number_shows_it(name, monkeypatch, ca
     for given in pool(name):
         made = [given.right().rows] + [given.change(*change).rows for change in changes]
         cause, missing = given.explained(changes)
-        for mistake in (0, cause):
-            again = trained(name, mistake, given.inputs)
-            np.testing.assert_allclose(made[mistake], again, rtol=1e-6, atol=1e-9)
-        causes.append(cause)
+        if cause not in causes:  # once each: it takes longest
+            for mistake in (0, cause):
+                again = list(trained(name, mistake, given.inputs))
+                np.testing.assert_allclose(made[mistake], again, rtol=1e-6, atol=1e-9)
         assert np.isnan(given.rows).sum() == 1
         there = [float(rows[np.isnan(given.rows)][0]) for rows in made]
         assert missing == there[cause]
@@ -205,6 +209,7 @@ def test_every_curve_has_one_cause_and_its_number_shows_it(name, monkeypatch, ca
                 assert said[1] == f"missing: This is what mistake {mistake} would give. (0 of 2)"
             else:
                 assert said[1] == "missing: This is what the right program gives. (0 of 2)"
+        causes.append(cause)
     assert [causes.count(c) for c in range(1, 7)] == [make_curves.SETS] * 6
 
 
@@ -255,9 +260,10 @@ def test_what_is_said_of_each_mistake_is_so(name, monkeypatch):
 
 @pytest.mark.parametrize("framework", ["torch", "tensorflow"])
 @pytest.mark.parametrize("name", TRAINED)
-def test_fifty_students_get_all_points_and_half_of_them_for_half(name, framework):
+def test_fifty_students_get_all_points_and_a_part_for_a_part(name, framework, monkeypatch):
+    monkeypatch.setattr(saebook, "mnist", cache(saebook.mnist))  # every notebook reads them
     seen = set()
-    for student in IDS:
+    for number, student in enumerate(IDS):
         cause, missing = found(name, student)
         seen.add(missing)
         for answer, points in (
@@ -265,7 +271,7 @@ def test_fifty_students_get_all_points_and_half_of_them_for_half(name, framework
             (f"{cause}, None", 1),
             (f"None, {missing!r}", 2),
             (f"{cause % 6 + 1}, {1.02 * missing!r}", 0),
-        ):
+        )[: 4 if number < 5 else 1]:
             answers = {"curve": f"cause, missing = {answer}"}
             paper = Paper(name, student, framework, answers, ["test_curve"])
             assert paper.points == {"test_curve": points}, (student, paper.said)

@@ -86,6 +86,14 @@ def stepped(W, g, r):
     return W - r * g
 
 
+def piled_in_place(xp, x, sigma, epochs, rng):
+    spoiled, shown = np.array(x), []
+    for _ in range(epochs):
+        spoiled += sigma * rng.standard_normal(spoiled.shape)
+        shown.append(spoiled)
+    return shown
+
+
 def middle(xp, a):
     """The median of each column, of an odd number of rows."""
     return xp.sort(xp.T(a))[:, a.shape[0] // 2]
@@ -381,6 +389,9 @@ MORE = {
         "wrapped": lambda xp, x, s, n: (x + s * n) % 1.0,
     },
     "denoising_loss": {
+        "clipped_input": lambda xp, f, clean, noisy: xp.mean(
+            errors(xp, f(xp.clip(noisy, 0.0, 1.0)), clean)
+        ),
         "clipped": lambda xp, f, clean, noisy: xp.mean(
             errors(xp, xp.clip(f(noisy), 0.0, 1.0), clean)
         ),
@@ -396,6 +407,10 @@ MORE = {
         "cut_off": item("denoising_loss"),
     },
     "noisy_epochs": {
+        "piled_in_place": piled_in_place,
+        "written_over": lambda xp, x, s, epochs, rng: (
+            [[x + s * noise(xp, x, rng) for _ in range(epochs)][-1]] * epochs
+        ),
         "seeded_anew": lambda xp, x, s, epochs, rng: [
             x + s * noise(xp, x, np.random.default_rng(7)) for _ in range(epochs)
         ],

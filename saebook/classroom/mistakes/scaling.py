@@ -30,14 +30,14 @@ def _means(shares: list[Array]) -> list[Array]:
 def _shares(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     """Odd numbers of shares and of rows, so that a median is one of them in every framework.
 
-    By their penalties the first is the second of five and the last the fourth: neither is the
-    least, the greatest or the middle one, and so a choice among penalties is not taken for a place.
+    No place has the same rank among the penalties in both cases, and neither the first nor the last
+    is the least, the middle or the greatest: so a choice among penalties is not taken for a place.
     """
     made = []
-    for rows in ((6, 2, 3, 5, 1), (1, 5, 2, 4, 3)):
+    for rows, order in (((6, 2, 3, 5, 1), (1, 4, 2, 0, 3)), ((1, 5, 2, 4, 3), (3, 0, 4, 2, 1))):
         drawn = [codes(rng, n, 4) ** p for n, p in zip(rows, (1, 2, 3, 4, 2), strict=True)]
         ordered = sorted(drawn, key=lambda z: _kl(0.1, z.mean(axis=0)))
-        made.append(([ordered[i] for i in (1, 4, 2, 0, 3)], 0.1))
+        made.append(([ordered[i] for i in order], 0.1))
     return made
 
 
