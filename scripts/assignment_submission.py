@@ -146,6 +146,13 @@ def graded(notebook):
     return {cell["metadata"]["nbgrader"]["grade_id"]: cell for cell in cells}
 
 
+def plain(notebook):
+    """The ids and texts of its other cells: none of them is one that lost its mark."""
+    cells = [cell for cell in notebook["cells"] if "nbgrader" not in cell["metadata"]]
+    texts = {"".join(cell["source"]).strip() for cell in cells}
+    return {cell["id"] for cell in cells if "id" in cell}, texts
+
+
 def defined(source):
     """The functions and classes that a cell defines, whether it parses or not."""
     try:
@@ -154,7 +161,7 @@ def defined(source):
         return set(re.findall(r"^(?:def|class) +(\w+)", source, re.MULTILINE))
 
 
-def match(cells, wanted):
+def match(cells, wanted, others=((), ())):
     """Which cell is which of those handed out: {name: index}, {name: indices of its copies}.
 
     By nbgrader's mark; where an editor dropped it by the cell's id, by an unchanged text, by the
@@ -182,6 +189,8 @@ def match(cells, wanted):
                 for index, cell in enumerate(cells)
                 if index not in taken
                 and cell["mark"] not in wanted
+                and cell["id"] not in others[0]
+                and cell["source"].strip() not in others[1]
                 and test(name, handed_out, index)
             ]
             if len(fit) == 1 or (fit and last):
@@ -222,7 +231,7 @@ def match(cells, wanted):
 def align(cells, release, file):
     """The notebook for nbgrader, made of a student's cells; what to call each; remarks."""
     wanted = graded(release)
-    found, copies = match(cells, wanted)
+    found, copies = match(cells, wanted, plain(release))
     if not found:
         raise Unusable(f"{file} holds none of the cells that were handed out")
     remarks = []

@@ -53,8 +53,8 @@ OUTSIDE = re.compile(
 )
 MATHJAX = re.compile(r"<!-- Load mathjax -->.*?<!-- End of mathjax configuration -->", re.DOTALL)
 # How many cells of a submission are left out, one after another, because they ended its kernel. An
-# assignment asks at most five questions that are run.
-LEFT_OUT = 5
+# assignment asks at most seven questions that are run.
+LEFT_OUT = 7
 # nbgrader takes 0.3 GB itself; the rest is for what a submission prints, and keeps it from more.
 NBGRADER_MEMORY, NBGRADER_FILE = 4 * 2**30, 256 * 2**20
 # What is counted for a submission when it is decided how many run at a time: an honest one takes

@@ -165,6 +165,8 @@ for name in sys.argv[1:]:
         said = result.get("log", "")[-3000:]
         sys.exit(f"nbgrader could not make the assignment {name}:\\n{said}")
 """
+# What is asked by the test cells that do not test functions.
+KINDS = {"test_number": "number", "test_fault": "fault", "test_curve": "curve"}
 # What nbgrader wants to be told of every cell of its own.
 DEFAULTS = {"schema_version": 3, "grade": False, "solution": False, "locked": False, "task": False}
 
@@ -205,7 +207,7 @@ def questions(name, sources=SOURCES):
     for cell in source(name, sources).cells:
         if "question" in cell.metadata:
             own = cell.metadata["nbgrader"]
-            kind = {"test_number": "number", "test_fault": "fault"}.get(own["grade_id"], "code")
+            kind = KINDS.get(own["grade_id"], "code")
             kind = "written" if own["solution"] else kind
             found.append({**cell.metadata["question"], "points": own["points"], "kind": kind})
     return found

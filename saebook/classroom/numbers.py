@@ -1,11 +1,12 @@
 """Checks of numbers that students work out, measure or predict."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from saebook.classroom.checking import CheckFailed
+from saebook.classroom.curves import Change, Curve
 from saebook.classroom.outcomes import array
 from saebook.classroom.programs import Program
 
@@ -93,6 +94,51 @@ def check_fault(given: Program, key: str, line: Any, value: Any, rtol: float = 1
     return check_numbers(
         {"line": line, "value": value},
         {"line": (1, place, {}), "value": (2, right, as_it_is)},
+        rtol,
+    )
+
+
+def check_curve(
+    given: Curve,
+    changes: Sequence[Change],
+    shapes: Sequence[str],
+    cause: Any,
+    missing: Any,
+    rtol: float = 1e-3,
+) -> float:
+    """Points for a wrong curve: 1 for the mistake that made it, 2 for the number left out.
+
+    Parameters
+    ----------
+    given : Curve
+        The student's curve.
+    changes : sequence of (int, str)
+        For each mistake the number of the right program's line that it changes, and the wrong line.
+    shapes : sequence of str
+        For each mistake a sentence that says what a curve would look like.
+    cause, missing : object
+        What the student answered: the number of the mistake, and the number that is left out.
+    rtol : float
+        By how much, relative to the right value, the answer may be off.
+    """
+    place, right = given.explained(changes)
+    left_out = np.isnan(given.rows)
+    others = {
+        f"This is what mistake {number} would give": float(given.change(*change).rows[left_out][0])
+        for number, change in enumerate(changes, 1)
+        if number != place
+    }
+    as_it_should_be = float(given.right().rows[left_out][0])
+    return check_numbers(
+        {"cause": cause, "missing": missing},
+        {
+            "cause": (1, place, {s: i for i, s in enumerate(shapes, 1) if i != place}),
+            "missing": (
+                2,
+                right,
+                {"This is what the right program gives": as_it_should_be, **others},
+            ),
+        },
         rtol,
     )
 

@@ -115,8 +115,7 @@ def test_variants_follow_the_student(monkeypatch):
 
     ann = draw("ann", "theory")
     assert ann == draw(" Ann ", "theory")
-    others = [draw("bob", "theory"), draw("ann", "training"), draw("ann", "theory", "2027")]
-    assert len({ann, *others}) == 4
+    assert len({ann, draw("bob", "theory"), draw("ann", "training")}) == 3
     # A version that draws other numbers makes graded submissions wrong.
     assert ann == pytest.approx(0.6373747814929153, rel=1e-12)
     # the grader knows where the submission came from, whatever the notebook says

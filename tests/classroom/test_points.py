@@ -108,6 +108,6 @@ def test_a_line_or_a_number_alone_counts(name):
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_third_of_the_points_is_for_what_the_page_does_not_print(name):
     asked = make_assignments.questions(name)
-    own = sum(q["points"] for q in asked if q["kind"] in ("number", "fault"))
+    own = sum(q["points"] for q in asked if q["kind"] in ("number", "fault", "curve"))
     assert 3 * own >= sum(q["points"] for q in asked)
     assert [q["kind"] for q in asked].count("fault") == 1

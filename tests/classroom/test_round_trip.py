@@ -47,7 +47,9 @@ def test_what_a_source_must_have(name):
     asked, cells = make.questions(name), make.source(name).cells
     assert [q["kind"] for q in asked].count("number") == 1
     assert [q["kind"] for q in asked].count("fault") == 1
-    assert [q["kind"] for q in asked].count("written") == 1
+    # a wrong curve is explained in words as well
+    curves = [q["kind"] for q in asked].count("curve")
+    assert [q["kind"] for q in asked].count("written") == 1 + curves
     assert [q["kind"] for q in asked].count("code") >= 2
     headings = re.findall(r"^## (\d+)\. (.*)\n\n\*(\d+) points?, (\d+) minutes, (\w+)[.;]",
                           "\n".join(c.source for c in cells), re.MULTILINE)  # fmt: skip
@@ -145,6 +147,8 @@ def test_the_release_gives_nothing_away_and_scores_nothing(course):
             "seed=2026",
             "check_number",
             "check_fault",
+            "check_curve",
+            "explained(",
             "mended(",
         ):
             assert secret not in text, (path, secret)
@@ -159,7 +163,8 @@ def test_the_release_gives_nothing_away_and_scores_nothing(course):
             and "classroom.marks(" not in cell.source
         }
         # nothing else fails but the cells that ask for numbers
-        assert set(entry["failed"]) == tests | {"number", "fault"}, entry["failed"]
+        numbers = {"number", "fault"} | ({"curve"} if "test_curve" in tests else set())
+        assert set(entry["failed"]) == tests | numbers, entry["failed"]
 
 
 # Submissions
@@ -254,12 +259,12 @@ def test_right_blank_and_wrong_answers(course):
     submission(course, "denoising", "half", changed={"fault": f"{found}\nvalue = None"})
     points, ended, _ = grade(course, "denoising")
     assert points == {
-        "ann": 13,
-        "bob": 13,
+        "ann": 16,
+        "bob": 16,
         "blank": 0,
-        "wrong-loss": 11,
-        "wrong-two": 9,
-        "half": 11,
+        "wrong-loss": 14,
+        "wrong-two": 12,
+        "half": 14,
     }
     assert set(ended.values()) == {"graded"}
 
@@ -272,7 +277,7 @@ def test_right_blank_and_wrong_answers(course):
     with open(course / "grades.csv", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["assignment"] == "denoising"]
     assert {row["student_id"]: float(row["raw_score"]) for row in rows} == points
-    assert {float(row["max_score"]) for row in rows} == {16}
+    assert {float(row["max_score"]) for row in rows} == {21}
 
 
 def test_hostile_submissions_end_clearly_and_the_rest_is_graded(course, tmp_path):
@@ -301,8 +306,10 @@ for part in ("source", "solution"):
     stubborn += "while True: pass"
     shoot = "import os, signal\nos.kill(-1, signal.SIGKILL)"
     number = "answers = {'beta': 784 * 0.123 / 456}"
-    solutions = ("kl", "kl_gradient", "l1", "l1_gradient", "number", "fault", "written")
+    solutions = ("kl", "kl_gradient", "l1", "l1_gradient", "number", "fault", "curve", "why")
+    solutions += ("written",)
     tests = ("test_kl", "test_guard", "test_kl_gradient", "test_l1", "test_number", "test_fault")
+    tests += ("test_curve",)
 
     submission(course, "theory", "a-averaged", changed={"kl": AVERAGED})
     submission(course, "theory", "b-loop", changed={"kl": "while True: pass"})
@@ -317,19 +324,19 @@ for part in ("source", "solution"):
     submission(course, "theory", "z-honest")
     points, ended, said = grade(course, "theory", SAEBOOK_MEMORY=str(4 * 2**30))
 
-    # 14 points are given automatically: 2 and 1 for kl_penalty, 3, 1 and 1, 3 for the numbers, 3
-    assert points["z-honest"] == 14
-    assert points["a-averaged"] == 11
+    # 17 points are given automatically: 2 and 1 for kl_penalty, 3, 1 and 1, 3 for numbers, 3, 3
+    assert points["z-honest"] == 17
+    assert points["a-averaged"] == 14
     assert "the KL is summed over latents, not averaged" in feedback(course, "theory", "a-averaged")
-    assert points["b-loop"] == 11
+    assert points["b-loop"] == 14
     assert ended["b-loop"] == "graded; the cell kl of theory.ipynb ran out of time"
     left_out = "of theory.ipynb ended its kernel, and was left out"
-    assert points["c-stubborn"] == 11
+    assert points["c-stubborn"] == 14
     assert ended["c-stubborn"] == f"graded; the cell kl {left_out}"
     assert "so it is not run again" in feedback(course, "theory", "c-stubborn")
-    assert points["d-memory"] == 10
+    assert points["d-memory"] == 13
     assert "MemoryError" in feedback(course, "theory", "d-memory")
-    assert points["f-deleted-tests"] == 11
+    assert points["f-deleted-tests"] == 14
     assert ended["f-deleted-tests"] == f"graded; theory.ipynb lacks {', '.join(tests)}: put back"
     assert points["g-missing-cells"] == 0
     nothing = "theory.ipynb holds none of the cells that were handed out"
@@ -337,10 +344,10 @@ for part in ("source", "solution"):
     assert ended["j-killer"].endswith(f"the cell l1 {left_out}")
     assert ended["m-no-notebook"].startswith("stopped: theory.ipynb is no notebook: Expecting")
     if "containment: full" in said:
-        assert points["h-thief"] == 10
+        assert points["h-thief"] == 13
         assert "FileNotFoundError" in feedback(course, "theory", "h-thief")
         assert [path for path in outside if path.exists()] == []
-        assert points["j-killer"] == 10
+        assert points["j-killer"] == 13
     else:
         pytest.skip("this system gives no namespaces: reading and writing were not contained")
 

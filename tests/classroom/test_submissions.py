@@ -121,6 +121,24 @@ def test_a_missing_answer_costs_only_itself(tmp_path, release):
     assert remarks == [f"notation.ipynb lacks {name}: no points"]
 
 
+@pytest.mark.parametrize("ids", [True, False])
+def test_a_cell_that_was_handed_out_plain_is_no_lost_test(tmp_path, ids):
+    """Between the test of a fault and the next answer stands the cell that prints the curve."""
+    release = tmp_path / "release.ipynb"
+    release.write_text(json.dumps(make.source("theory")))
+    notebook = handed_in(release)
+    del notebook["cells"][where(notebook, "test_fault")]
+    if not ids:  # as an editor leaves it that gives new ones
+        for number, cell in enumerate(notebook["cells"]):
+            cell["id"] = f"new-{number}"
+    submit(tmp_path, notebook)
+    prepared, remarks = prepare(tmp_path, release)
+    assert remarks == ["notation.ipynb lacks test_fault: put back"]
+    assert source(prepared, "test_fault") == source(handed_in(release), "test_fault")
+    printed = [cell for cell in prepared["cells"] if "classroom.curve(" in cell["source"]]
+    assert "nbgrader" not in printed[0]["metadata"]
+
+
 def test_tags_and_outputs_do_not_reach_nbgrader(tmp_path, release):
     notebook = handed_in(release)
     for cell in notebook["cells"]:

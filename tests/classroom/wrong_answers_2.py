@@ -86,6 +86,19 @@ def stepped(W, g, r):
     return W - r * g
 
 
+def piled_in_place(xp, x, sigma, epochs, rng):
+    spoiled, shown = np.array(x), []
+    for _ in range(epochs):
+        spoiled += sigma * rng.standard_normal(spoiled.shape)
+        shown.append(spoiled)
+    return shown
+
+
+def middle(xp, a):
+    """The median of each column, of an odd number of rows."""
+    return xp.sort(xp.T(a))[:, a.shape[0] // 2]
+
+
 def each(xp, shares, rho):
     return xp.stack([xp.sum(kl(xp, rho, xp.mean(z, 0))) for z in shares])
 
@@ -376,6 +389,9 @@ MORE = {
         "wrapped": lambda xp, x, s, n: (x + s * n) % 1.0,
     },
     "denoising_loss": {
+        "clipped_input": lambda xp, f, clean, noisy: xp.mean(
+            errors(xp, f(xp.clip(noisy, 0.0, 1.0)), clean)
+        ),
         "clipped": lambda xp, f, clean, noisy: xp.mean(
             errors(xp, xp.clip(f(noisy), 0.0, 1.0), clean)
         ),
@@ -391,6 +407,10 @@ MORE = {
         "cut_off": item("denoising_loss"),
     },
     "noisy_epochs": {
+        "piled_in_place": piled_in_place,
+        "written_over": lambda xp, x, s, epochs, rng: (
+            [[x + s * noise(xp, x, rng) for _ in range(epochs)][-1]] * epochs
+        ),
         "seeded_anew": lambda xp, x, s, epochs, rng: [
             x + s * noise(xp, x, np.random.default_rng(7)) for _ in range(epochs)
         ],
@@ -507,6 +527,16 @@ MORE = {
         "mean_of_means": lambda xp, shares, rho: xp.sum(
             kl(xp, rho, xp.mean(xp.stack([xp.mean(z, 0) for z in shares]), 0))
         ),
+        "median_of_rows": lambda xp, shares, rho: xp.sum(
+            kl(xp, rho, middle(xp, xp.concat(shares, 0)))
+        ),
+        "median_of_means": lambda xp, shares, rho: xp.sum(
+            kl(xp, rho, middle(xp, xp.stack([xp.mean(z, 0) for z in shares])))
+        ),
+        "median_of_penalties": lambda xp, shares, rho: xp.sort(each(xp, shares, rho))[
+            len(shares) // 2
+        ],
+        "greatest_penalty": lambda xp, shares, rho: xp.max(each(xp, shares, rho)),
         "first_share": lambda xp, shares, rho: each(xp, shares, rho)[0],
         "last_share": lambda xp, shares, rho: each(xp, shares, rho)[-1],
         "over_latents": lambda xp, shares, rho: whole(xp, shares, rho) / shares[0].shape[1],

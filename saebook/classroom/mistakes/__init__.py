@@ -8,6 +8,7 @@ chapter that introduces what it asks for; assignments of later chapters use it t
 from saebook.classroom.mistakes import (
     anomaly_detection,
     denoising,
+    denoising_epochs,
     feature_extraction,
     interpretability,
     modern,
@@ -33,6 +34,7 @@ CHECKS: dict[str, Check] = {
     **feature_extraction.CHECKS,
     **anomaly_detection.CHECKS,
     **denoising.CHECKS,
+    **denoising_epochs.CHECKS,
     **modern.CHECKS,
     **modern_gradients.CHECKS,
     **scaling.CHECKS,

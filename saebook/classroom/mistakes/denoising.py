@@ -1,4 +1,4 @@
-"""Known mistakes, chapter denoising: noise, the loss and its measure."""
+"""Known mistakes, chapter denoising: noise, the loss, its measure; see denoising_epochs too."""
 
 from typing import Any
 
@@ -14,15 +14,6 @@ def _psnr(clean: Array, restored: Array) -> Array:
     return -10 * np.log10(np.mean((clean - restored) ** 2, axis=1))
 
 
-def _noisy(x: Array, sigma: float, epochs: int, rng: np.random.Generator) -> Array:
-    return np.stack([x + sigma * rng.standard_normal(x.shape) for _ in range(epochs)])
-
-
-def _all_the_same(found: Array, x: Array, sigma: float, epochs: int, rng: Any) -> bool:
-    shown = found.shape == (epochs, *x.shape) and not np.allclose(found[0], x)
-    return bool(shown and np.allclose(found, found[:1]))
-
-
 def _stretched(x: Any) -> Any:
     """1.6 x - 0.3"""
     return 1.6 * x - 0.3
@@ -33,10 +24,6 @@ def _spread(rng: np.random.Generator) -> Array:
     noise = rng.normal(size=(5, 6))
     noise[0, :2], noise[1, :2] = [-6, 6], [-1, 1]
     return noise
-
-
-def _noisy_rows(x: Array, sigma: float, epochs: int, rng: np.random.Generator) -> Array:
-    return np.stack([x + sigma * rng.standard_normal(x.shape[1:]) for _ in range(epochs)])
 
 
 CHECKS = {
@@ -105,7 +92,7 @@ CHECKS = {
         "denoising_loss(reconstruct, clean, noisy)",
         lambda f, clean, noisy: sum_of_squares(clean, f(noisy)).mean(),
         lambda rng: [
-            (_stretched, c, np.clip(c + 0.4 * rng.normal(size=c.shape), 0, 1))
+            (_stretched, c, c + 0.4 * rng.normal(size=c.shape))
             for c in (rng.random((5, 6)), rng.random((3, 9)))
         ],
         "Ask which picture the program could be shown so that its loss is 0.",
@@ -145,6 +132,10 @@ CHECKS = {
             lambda f, clean, noisy: sum_of_squares(clean, f(f(noisy))).mean(),
             "the model is run on its own output: once is enough",
         ),
+        clipped_input=(
+            lambda f, clean, noisy: sum_of_squares(clean, f(np.clip(noisy, 0, 1))).mean(),
+            "the noisy image is cut off at 0 and 1 first: it goes into the model as it comes",
+        ),
         noise_as_target=(
             lambda f, clean, noisy: sum_of_squares(noisy - clean, f(noisy)).mean(),
             "the target is the noise: `reconstruct` gives an image",
@@ -162,71 +153,6 @@ CHECKS = {
                 sum_of_squares(clean, f(noisy)).mean() + sum_of_squares(noisy, f(noisy)).mean()
             ),
             "the noisy image is a target too: compare with the clean one alone",
-        ),
-    ),
-    "noisy_epochs": Check.of(
-        "noisy_epochs(x, sigma, epochs, rng)",
-        lambda x, sigma, epochs, rng: _noisy(x, sigma, epochs, rng),
-        lambda rng: [(rng.random((4, 5)), 0.4, 3, rng)],
-        "Ask how many different pictures the model has seen after ten epochs.",
-        small=(X, 0.4, 2, np.random.default_rng),
-        drawn_once=(
-            lambda x, sigma, epochs, rng: np.stack([_noisy(x, sigma, 1, rng)[0]] * epochs),
-            "the noise is drawn once and serves every epoch: the model learns these copies by "
-            "heart; draw it anew in each epoch",
-        ),
-        same_for_all_samples=(
-            lambda x, sigma, epochs, rng: _noisy_rows(x, sigma, epochs, rng),
-            "all samples of an epoch share one noise pattern: every pixel of every sample has its "
-            "own",
-        ),
-        accumulated=(
-            lambda x, sigma, epochs, rng: (
-                x + np.cumsum(_noisy(np.zeros_like(x), sigma, epochs, rng), axis=0)
-            ),
-            "the noise piles up from epoch to epoch: start from the clean samples each time",
-        ),
-        seeded_anew=(
-            lambda x, sigma, epochs, rng: np.stack(
-                [_noisy(x, sigma, 1, np.random.default_rng(0))[0]] * epochs
-            ),
-            "every epoch shows the same noise, and it is not drawn from `rng`: a generator that is "
-            "made or seeded anew in every epoch begins anew; draw from the one that is given",
-            None,
-            _all_the_same,
-        ),
-        not_spoiled=(
-            lambda x, sigma, epochs, rng: np.stack([x] * epochs),
-            "the epochs show the clean samples: the noise is missing",
-        ),
-        uniform=(
-            lambda x, sigma, epochs, rng: np.stack(
-                [x + sigma * rng.random(x.shape) for _ in range(epochs)]
-            ),
-            "the noise is uniform in [0, 1), which is brighter everywhere: draw it from the "
-            "standard normal distribution",
-        ),
-        variance=(
-            lambda x, sigma, epochs, rng: _noisy(x, sigma**2, epochs, rng),
-            "sigma is used as a variance: it is the standard deviation, a factor of the noise",
-        ),
-        clipped=(
-            lambda x, sigma, epochs, rng: np.clip(_noisy(x, sigma, epochs, rng), 0, 1),
-            "the copies are cut off at 0 and 1: here they are asked for as they are",
-        ),
-        noise_alone=(
-            lambda x, sigma, epochs, rng: _noisy(np.zeros_like(x), sigma, epochs, rng),
-            "this is the noise alone: add the samples",
-        ),
-        one_number=(
-            lambda x, sigma, epochs, rng: np.stack(
-                [x + sigma * rng.standard_normal() for _ in range(epochs)]
-            ),
-            "one number is drawn for an epoch: every pixel of every sample has its own",
-        ),
-        one_less=(
-            lambda x, sigma, epochs, rng: _noisy(x, sigma, epochs - 1, rng),
-            "there is one epoch too few",
         ),
     ),
     "psnr": Check.of(

@@ -23,11 +23,22 @@ def _each(shares: list[Array], rho: float) -> Array:
     return np.array([_kl(rho, z.mean(axis=0)) for z in shares])
 
 
+def _means(shares: list[Array]) -> list[Array]:
+    return [z.mean(axis=0) for z in shares]
+
+
 def _shares(rng: np.random.Generator) -> list[tuple[Any, ...]]:
-    return [
-        ([codes(rng, n, 4) ** p for n, p in zip(rows, (1, 2, 3), strict=True)], 0.1)
-        for rows in ((6, 2, 3), (1, 5, 2))
-    ]
+    """Odd numbers of shares and of rows, so that a median is one of them in every framework.
+
+    No place has the same rank among the penalties in both cases, and neither the first nor the last
+    is the least, the middle or the greatest: so a choice among penalties is not taken for a place.
+    """
+    made = []
+    for rows, order in (((6, 2, 3, 5, 1), (1, 4, 2, 0, 3)), ((1, 5, 2, 4, 3), (3, 0, 4, 2, 1))):
+        drawn = [codes(rng, n, 4) ** p for n, p in zip(rows, (1, 2, 3, 4, 2), strict=True)]
+        ordered = sorted(drawn, key=lambda z: _kl(0.1, z.mean(axis=0)))
+        made.append(([ordered[i] for i in order], 0.1))
+    return made
 
 
 CHECKS = {
@@ -53,8 +64,27 @@ CHECKS = {
             "this is the sum of the shares' penalties: one penalty is taken of the whole batch",
         ),
         mean_of_means=(
-            lambda shares, rho: _kl(rho, np.mean([z.mean(axis=0) for z in shares], axis=0)),
+            lambda shares, rho: _kl(rho, np.mean(_means(shares), axis=0)),
             "this is the penalty of the mean of the shares' means: a share counts by its rows",
+        ),
+        median_of_rows=(
+            lambda shares, rho: _kl(rho, np.median(np.concatenate(shares), axis=0)),
+            "this is the penalty of the median of the rows: rho-hat is their mean",
+        ),
+        median_of_means=(
+            lambda shares, rho: _kl(rho, np.median(_means(shares), axis=0)),
+            "this is the penalty of the median of the shares' means: rho-hat is the mean of all "
+            "rows",
+        ),
+        median_of_penalties=(
+            lambda shares, rho: np.median(_each(shares, rho)),
+            "this is the median of the shares' penalties: the mean of all rows comes before the "
+            "logarithm",
+        ),
+        greatest_penalty=(
+            lambda shares, rho: _each(shares, rho).max(),
+            "this is the greatest of the shares' penalties: one penalty is taken of the whole "
+            "batch",
         ),
         first_share=(
             lambda shares, rho: _each(shares, rho)[0],
