@@ -81,7 +81,7 @@ def train(kind, width, setting, seed, x, framework="torch"):
         rate = KINDS[kind]["learning_rate"] * share
         order = len(SCHEDULE) * seed + stage
         fit(model, x, TrainConfig(epochs=epochs, learning_rate=rate, seed=order))
-    if kind == "TopK":  # read out through a plain ReLU: more than k units may speak
+    if kind == "TopK":  # read out through a plain ReLU: more than k latents may speak
         config = dataclasses.replace(config, sparsity=None, activation="relu")
     return config, model.to_numpy()
 
