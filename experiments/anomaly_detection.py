@@ -174,7 +174,7 @@ SAE_GRID = {
     "L1(0.04), 128 latents": replace(topk(8, 128), sparsity=L1(0.04)),
     "KL(0.05, 0.001), 128 latents": SAEConfig(784, 128, output="linear", sparsity=KL(0.05, 0.001)),
 }
-LONGER, LONGER_OF = 40, ("TopK(8), 128 latents", "TopK(8), 256 latents")  # epochs, models
+LONGER, LONGER_OF = 40, ("TopK(8), 128 latents",)  # epochs, and of which models
 BASELINES = {
     "pca": (pca, [{"n_components": q} for q in (6, 8, 10, 12, 16, 25, 50)]),
     "neighbours": (neighbours, [{"n_neighbors": k} for k in (1, 3, 5, 10)]),
