@@ -281,14 +281,12 @@ PENALTIES = {
     **{f"TopK {k}, ReLU": {"sparsity": TopK(k)} for k in (50, 200)},
 }
 DATA_SIZES = {"55000": SHORT["stages"], "2000": [(40, 3e-3), (10, 4e-4)]}
-LONGER = [(160, 3e-3), (40, 4e-4)]  # on 2,000 images: four times as long
-LONGER_OF = ("none, ReLU", "L1 0.01, ReLU", "L1 0.1, ReLU", "TopK 200, ReLU")
 
 
-def penalty_point(digits, name, n, seed=0, stages=None):
+def penalty_point(digits, name, n, seed=0):
     """PSNR and active latents on validation images after training with a penalty on n images."""
     corruption = GaussianNoise(0.4)
-    stages = stages or DATA_SIZES[str(n)]
+    stages = DATA_SIZES[str(n)]
     model = train(digits.x_train[:n], corruption, 500, stages, seed, **PENALTIES[name])
     noisy = fresh(corruption, digits.x_val, 1)
     code = encode(model, noisy)
@@ -323,11 +321,6 @@ def penalties(digits):
     }
 
 
-def longer_penalties(digits):
-    """The same on few images, after trainings four times as long."""
-    return {name: penalty_point(digits, name, 2_000, stages=LONGER) for name in LONGER_OF}
-
-
 def run():
     digits = mnist()
     noisy = fresh(GaussianNoise(0.4), digits.x_test, 1)
@@ -353,6 +346,5 @@ def run():
         "levels": by_level,
         "kinds": kinds(digits, gaussian),
         "penalties": penalties(digits),
-        "longer penalties": longer_penalties(digits),
         "verdicts": read,
     }
