@@ -284,7 +284,7 @@ DATA_SIZES = {"55000": SHORT["stages"], "2000": [(40, 3e-3), (10, 4e-4)]}
 
 
 def penalty_point(digits, name, n, seed=0):
-    """PSNR and active units on validation images after training with a penalty on n images."""
+    """PSNR and active latents on validation images after training with a penalty on n images."""
     corruption = GaussianNoise(0.4)
     stages = DATA_SIZES[str(n)]
     model = train(digits.x_train[:n], corruption, 500, stages, seed, **PENALTIES[name])

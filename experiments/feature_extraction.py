@@ -81,7 +81,7 @@ def train(kind, width, setting, seed, x, framework="torch"):
         rate = KINDS[kind]["learning_rate"] * share
         order = len(SCHEDULE) * seed + stage
         fit(model, x, TrainConfig(epochs=epochs, learning_rate=rate, seed=order))
-    if kind == "TopK":  # read out through a plain ReLU: more than k units may speak
+    if kind == "TopK":  # read out through a plain ReLU: more than k latents may speak
         config = dataclasses.replace(config, sparsity=None, activation="relu")
     return config, model.to_numpy()
 
@@ -100,6 +100,13 @@ def random_features(width, seed, x):
     mean = x.mean(axis=0)
     W = np.random.default_rng(seed).normal(size=(784, width)).astype(np.float32) / 28
     return lambda images: np.maximum((images - mean) @ W, 0)
+
+
+def untrained_samples(width, seed, x):
+    """A function from images to what the latents of `train` say for TopK before any training."""
+    config = dataclasses.replace(config_of("TopK", width, 1), sparsity=None, activation="relu")
+    params = init_from_samples(config, x, seed)
+    return lambda images: encode((config, params), images)
 
 
 def principal_components(width, x):
@@ -205,6 +212,7 @@ def widths(chosen):
             table.setdefault("PCA", {})[str(width)] = found
         made = {
             "random": lambda seed, width=width: random_features(width, seed, data.x_train),
+            "samples": lambda seed, width=width: untrained_samples(width, seed, data.x_train),
             **{kind: codes_of(kind, width, chosen[kind][str(width)]) for kind in KINDS},
         }
         for name, make in made.items():
@@ -225,6 +233,7 @@ def makers(chosen, width=1000):
         "pixels": lambda seed: pixels,
         "PCA": lambda seed: components,
         "random": lambda seed: random_features(width, seed, x),
+        "samples": lambda seed: untrained_samples(width, seed, x),
         **{kind: codes_of(kind, width, chosen[kind][str(width)]) for kind in KINDS},
     }
 

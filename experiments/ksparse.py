@@ -1,6 +1,6 @@
-"""How many units should a k-sparse code keep? The experiment of Makhzani & Frey (2013) on MNIST.
+"""How many latents should a k-sparse code keep? The experiment of Makhzani & Frey (2013) on MNIST.
 
-Features of 1,000 units are learned without labels for several k, then a linear classifier reads
+Features of 1,000 latents are learned without labels for several k, then a linear classifier reads
 them. k, the read-out and the classifier's penalty are chosen on validation images; test images are
 counted for what was chosen for each k. They were looked at once before: see the end of `PROTOCOL`.
 
@@ -28,29 +28,29 @@ from saebook.start import init_from_samples, init_params
 WIDTH = 1000
 KS = (5, 10, 25, 40, 70, 200)
 SEEDS = (0, 1, 2)
-ALPHA = 3  # the second read-out keeps ALPHA * k units
-SHARE = 0.2  # of the images: how often a unit speaks in the last read-out
+ALPHA = 3  # the second read-out keeps ALPHA * k latents
+SHARE = 0.2  # of the images: how often a latent speaks in the last read-out
 READ_OUTS = ("k largest", "3k largest", "all above 0", "equally often")
 EPOCHS, LEARNING_RATE, BATCH_SIZE = 20, 2e-3, 256
 INVERSE_PENALTIES = (0.003, 0.01, 0.03, 0.1)  # C; the classifier sees standardised features
-SLICE = {"n_images": 10_000, "n_units": 250, "epochs": 2, "C": 0.01, "ks": (2, 25)}
+SLICE = {"n_images": 10_000, "n_latents": 250, "epochs": 2, "C": 0.01, "ks": (2, 25)}
 PROTOCOL = (
     "Adam, with a learning rate that falls to 0 over the second half, instead of gradient descent "
     "with momentum",
     f"{EPOCHS} epochs over 55,000 images, in batches of {BATCH_SIZE}; matrix products in bfloat16",
-    "units begin as training images less the mean image, instead of small random weights",
+    "latents begin as training images less the mean image, instead of small random weights",
     "k is the same in all epochs: no schedule that begins with a large k",
     "no dropout, no noise, no fine-tuning by labels; pixels in [0, 1], not whitened",
     f"four read-outs, chosen between on validation images: the k largest, the {ALPHA}k largest "
-    "(linear, as in training), all positive ones (ReLU), or a ReLU whose thresholds let every unit "
-    f"speak for {SHARE:.0%} of the training images; the last is not in the paper",
+    "(linear, as in training), all positive ones (ReLU), or a ReLU whose thresholds let every "
+    f"latent speak for {SHARE:.0%} of the training images; the last is not in the paper",
     "the classifier is multinomial logistic regression with an L2 penalty (L-BFGS) on "
     "features standardised one by one; its C is chosen on the last 5,000 training images",
     "after the choice the classifier is fitted again on training and validation images together; "
     "the features are not",
-    "the test images were looked at twice: a first version, whose units began at norm 0.2 instead "
-    "of 0.5 and which had no fourth read-out, had 2.5, 2.2, 1.8, 1.8, 2.1 and 4.0 % test error at "
-    "k = 5, 10, 25, 40, 70 and 200; both were then changed, going by validation errors",
+    "the test images were looked at twice: a first version, whose latents began at norm 0.2 "
+    "instead of 0.5 and which had no fourth read-out, had 2.5, 2.2, 1.8, 1.8, 2.1 and 4.0 % test "
+    "error at k = 5, 10, 25, 40, 70 and 200; both were then changed, going by validation errors",
 )
 
 
@@ -78,7 +78,7 @@ def train(k, seed, x, framework="torch", width=WIDTH, epochs=EPOCHS):
 
 
 def untrained(k, seed, x=None, width=WIDTH):
-    """The model that `train` begins with, whose units are training images; without `x` random."""
+    """The model that `train` begins with, whose latents are training images; without `x` random."""
     config = config_of("TopK", width, k)
     if x is None:
         return config, init_params(config, seed)
@@ -88,7 +88,7 @@ def untrained(k, seed, x=None, width=WIDTH):
 def codes(model, read_out, x=None):
     """A function from images to the codes of a model, by one of the `READ_OUTS`.
 
-    The last of them has thresholds of its own for each unit, from images `x`; no labels are needed.
+    The last of them has a threshold for each latent, from images `x`; no labels are needed.
     """
     from saebook.pytorch import SparseAutoencoder, encode
 
@@ -181,7 +181,7 @@ def small(framework, k):
     """Validation errors by all read-outs, in small: what a test can run again."""
     data, n = digits(), SLICE["n_images"]
     data = data._replace(x_train=data.x_train[:n], y_train=data.y_train[:n])
-    model = train(k, 0, data.x_train, framework, SLICE["n_units"], SLICE["epochs"])
+    model = train(k, 0, data.x_train, framework, SLICE["n_latents"], SLICE["epochs"])
     return {
         name: choose(codes(model, name, data.x_train), data, (SLICE["C"],))["val_error"]
         for name in READ_OUTS

@@ -26,8 +26,8 @@ SETTINGS = {  # about 16, 32 and 64 active latents
     "Matryoshka": (16, 32, 64),
 }
 MIDDLE = {kind: settings[1] for kind, settings in SETTINGS.items()}
-THREE_SEEDS = {  # all kinds in the middle; elsewhere, where it is not here, the first seed alone
-    "L1": (1.0, 0.5, 0.25), "TopK": (16, 32), "BatchTopK": (16, 32), "JumpReLU": (0.1,),
+COMPARED = {  # of which settings the dictionaries of the seeds are held beside each other
+    "L1": (1.0, 0.5, 0.25), "TopK": (16, 32), "BatchTopK": (16, 32), "JumpReLU": (0.25, 0.1),
     "Gated": (0.8,), "Matryoshka": (32,),
 }  # fmt: skip
 TENSORFLOW = {kind: (setting,) for kind, setting in MIDDLE.items()} | {"TopK": (32, 64)}
@@ -64,25 +64,20 @@ def encoded(config, params, x):
     return encode(SparseAutoencoder(config, device="cpu").from_numpy(params), x)
 
 
-def seeds_of(kind, setting, framework="torch"):
-    many = framework == "torch" and setting in THREE_SEEDS[kind]
-    return SEEDS if many else SEEDS[:1]
-
-
 def sweep():
     """`measure` for all settings and seeds."""
     return {
         framework: {
             kind: {
-                str(setting): [
-                    measure(kind, setting, seed, framework)
-                    for seed in seeds_of(kind, setting, framework)
-                ]
+                str(setting): [measure(kind, setting, seed, framework) for seed in seeds]
                 for setting in of_kind
             }
             for kind, of_kind in settings.items()
         }
-        for framework, settings in (("torch", SETTINGS), ("tensorflow", TENSORFLOW))
+        for framework, settings, seeds in (
+            ("torch", SETTINGS, SEEDS),
+            ("tensorflow", TENSORFLOW, SEEDS[:1]),
+        )
     }
 
 
@@ -178,7 +173,7 @@ def same():
             str(setting): pairs_of([living_rows(*model_of(kind, setting, seed)) for seed in SEEDS])
             for setting in settings
         }
-        for kind, settings in THREE_SEEDS.items()
+        for kind, settings in COMPARED.items()
     }
     frameworks = {
         kind: shared(

@@ -26,6 +26,9 @@ TRAINING = {
     "decay_steps": 1_000,
     "sparsity_warmup_steps": 1_000,
 }
+LONGER = {"epochs": 40, "decay_steps": 4_000}  # four times as long
+# Beyond the largest price tried, where that was chosen
+BEYOND = {"L1": (1.4, 2.0), "Gated": (2.0,)}
 MOST = 8  # active latents per sample that a setting may use: as many as a sample holds at most
 KINDS = {
     "L1": (lambda weight: L1(weight), (0.5, 0.7, 1.0)),
@@ -137,6 +140,27 @@ def kinds(names=tuple(KINDS), seeds=SEEDS):
         found[kind] += [judge(train(kind, best, seed), seed) for seed in seeds[1:]]
         found[kind][0]["seconds"] = seconds
     return tried, chosen, found
+
+
+def longer(chosen, seed=SEEDS[0]):
+    """What the kinds without AuxK find, as chosen, after trainings four times as long."""
+    return {
+        kind: judge(train(kind, chosen[kind], seed, training=LONGER), seed)
+        for kind in KINDS
+        if "AuxK" not in kind
+    }
+
+
+def beyond(seed=SEEDS[0]):
+    """Settings beyond the end of what was tried: what they may be chosen by, and what they find."""
+    found = {}
+    for kind, settings in BEYOND.items():
+        models = {setting: train(kind, setting, seed) for setting in settings}
+        found[kind] = {
+            str(setting): {"validation": validate(model, seed), "test": judge(model, seed)}
+            for setting, model in models.items()
+        }
+    return found
 
 
 def other_widths(chosen, kind="TopK + AuxK", seeds=SEEDS[:2]):
@@ -257,6 +281,7 @@ def run():
         "settings": {
             "seeds": SEEDS,
             "training": TRAINING,
+            "longer": LONGER,
             "aux": {"k": AUX.k, "weight": AUX.weight, "dead_after": AUX.dead_after},
             "toy_shares": SHARES,
             "toy_starts": TOY_STARTS,
@@ -268,6 +293,8 @@ def run():
             kind: judge(train(kind, chosen[kind], SEEDS[0], "tensorflow"), SEEDS[0])
             for kind in KINDS
         },
+        "longer": longer(chosen),
+        "beyond": beyond(),
         "widths": other_widths(chosen),
         "baselines": {str(seed): baselines(seed) for seed in SEEDS},
         "dictionary_learning": classical(),

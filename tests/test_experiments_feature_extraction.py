@@ -13,7 +13,7 @@ def stored():
 
 
 @pytest.mark.parametrize("framework", ["torch", "tensorflow"])
-def test_topk_of_64_units(framework, stored):
+def test_topk_of_64_latents(framework, stored):
     row = stored["widths"]["TopK"]["64"]
     make = experiment.codes_of("TopK", 64, stored["chosen"]["TopK"]["64"], framework)
     found = experiment.classify(make(0), experiment.digits(), (row["C"],))
@@ -26,6 +26,13 @@ def test_principal_components(stored):
     row, images = stored["widths"]["PCA"]["64"], experiment.digits()
     components = experiment.principal_components(64, images.x_train)
     found = experiment.classify(components, images, (row["C"],))
+    assert found["test_error"] == pytest.approx(row["test_error"][0], abs=0.001)
+
+
+def test_untrained_samples(stored):
+    row, images = stored["widths"]["samples"]["64"], experiment.digits()
+    features = experiment.untrained_samples(64, 0, images.x_train)
+    found = experiment.classify(features, images, (row["C"],))
     assert found["test_error"] == pytest.approx(row["test_error"][0], abs=0.001)
 
 

@@ -26,6 +26,17 @@ def test_topk_with_auxk(framework, stored):
         assert found[measure] == pytest.approx(expected[measure], abs=0.01)
 
 
+def test_a_larger_price_finds_as_stored(stored):
+    setting, seed = experiment.BEYOND["L1"][1], experiment.SEEDS[0]
+    found = experiment.judge(experiment.train("L1", setting, seed), seed)
+    expected = stored["beyond"]["L1"][str(setting)]["test"]
+    for measure in ("found", "real", "fvu"):
+        assert found[measure] == pytest.approx(expected[measure], abs=0.01)
+    assert {*stored["beyond"]} == {*experiment.BEYOND}
+    assert {*stored["longer"]} == {kind for kind in experiment.KINDS if "AuxK" not in kind}
+    assert stored["settings"]["longer"] == experiment.LONGER
+
+
 def test_baselines(stored):
     seed = experiment.SEEDS[0]
     found = experiment.baselines(seed)

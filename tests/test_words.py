@@ -1,5 +1,6 @@
 """One word and one letter for a thing on all pages, as in book/notation.md; minutes that fit."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,13 +8,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted((ROOT / "book").glob("*.md"))
+ASSIGNMENTS = sorted((ROOT / "assignments").glob("*/*.md"))
 NOTATION = (ROOT / "book" / "notation.md").read_text("utf8")
 
 # A pattern that no page may hold, why, and the pages in which it has a meaning of its own.
 REFUSED = [
     (
         r"(?<!hidden )(?<!rectified )(?<!rounding )(?<!in )(?<!a )(?<![*_.])\bunits?\b"
-        r"(?![ _-](norm|length|vector)| of activation|[*_(.=,\]:]| alone)",
+        r"(?![ _-](norm|length|vector)| of activation| of the learning rate|[*_(.=,\]:]| alone)",
         "a latent is a latent; a hidden unit belongs to another network",
         (),
     ),
@@ -57,6 +59,29 @@ def found_in(name, text):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_a_page_keeps_to_the_words_and_letters_of_the_notation(page):
+    assert found_in(page.stem, prose(page.read_text("utf8"))) == []
+
+
+RESULTS = sorted((ROOT / "saebook" / "pages" / "results").glob("*.json"))
+
+
+def strings(found):
+    """Every text of a stored result that a page may print: names and values."""
+    if isinstance(found, dict):
+        return [*found, *(text for value in found.values() for text in strings(value))]
+    if isinstance(found, list):
+        return [text for value in found for text in strings(value)]
+    return [found] if isinstance(found, str) else []
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_a_stored_text_keeps_to_the_words_too(path):
+    texts = strings(json.loads(path.read_text("utf8")))
+    assert found_in(path.stem, "\n".join(text for text in texts if " " in text)) == []
+
+
+@pytest.mark.parametrize("page", ASSIGNMENTS, ids=lambda path: path.stem)
+def test_an_assignment_keeps_to_the_words_too(page):
     assert found_in(page.stem, prose(page.read_text("utf8"))) == []
 
 
