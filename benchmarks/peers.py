@@ -161,9 +161,18 @@ PEERS = {
 }
 
 
+# Whose updates take least time in the table of speeds; a search with the others takes an hour.
+SOONEST = {"eai-sparsify": sparsify}
+
+
 def main(part="speed"):
-    tables = quality.of(PEERS["topk"][1]) if part == "quality" else speed()
+    tables = quality.of(named(SOONEST)) if part == "quality" else speed()
     print(json.dumps(tables))
+
+
+def named(peers):
+    """The contestants, with the version that is installed beside the name."""
+    return {f"{name} {importlib.metadata.version(name)}": peers[name] for name in peers}
 
 
 def speed(repeats=3):

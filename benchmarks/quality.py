@@ -17,7 +17,7 @@ from saebook import KL, L1, BatchTopK, Gated, JumpReLU, SAEConfig, TopK, TrainCo
 
 GOAL = 0.15  # FVU on 2,000 validation images
 RATES = (1e-3, 2e-3, 4e-3, 8e-3)
-UPDATES = (40, 60, 80, 100, 120, 140, 160, 180, 200, 230, 260, 300, 350, 400)
+UPDATES = (60, 80, 100, 120, 140, 160, 180, 210, 240, 270, 300)
 
 
 def rows(n):
@@ -94,7 +94,7 @@ KINDS = {
 }
 
 
-def recipes(widths=(256, 1024), n_epochs=10):
+def recipes(widths=(256,), n_epochs=10):
     """Ten epochs as they were before there were recipes, and the epochs that reach the same error.
 
     Before: random weights, a learning rate of 1e-3. Where a kind has a wanted L0, the epoch must

@@ -1,6 +1,6 @@
 """The trainings that are measured."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from saebook import KL, SAEConfig, TopK, mnist
@@ -15,7 +15,7 @@ class Work:
     n_samples: int
     n_epochs: int
     learning_rate: float = 1e-3
-    decay: bool = False  # over the second half of the updates, towards 0
+    decay: bool = field(default=False, repr=False)  # in the second half, towards 0
 
     def rate_at(self, update: int) -> float:
         """Learning rate of an update, counted from 0."""
