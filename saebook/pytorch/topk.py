@@ -79,20 +79,25 @@ class _Encode(torch.autograd.Function):
     """Largest pre-activations of each sample and their places; the others get no gradient."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, x: Tensor, shift: Tensor | None, weight: Tensor, bias: Tensor, k: int
+    ) -> tuple[Tensor, Tensor]:
+        x = x if shift is None else x - shift
         a = torch.addmm(bias, x, weight)
         places = largest_places(a, k)
-        ctx.save_for_backward(x, places)
+        ctx.save_for_backward(x, places, None if shift is None else weight)
         ctx.mark_non_differentiable(places)
         ctx.n_latents = len(bias)
         return torch.gather(a, 1, places), places
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Tensor | None, ...]:
-        x, places = ctx.saved_tensors
+        x, places, weight = ctx.saved_tensors
         to_weight = _transposed_product(_csr(grad, places, ctx.n_latents), x).t()
         to_bias = torch.zeros(ctx.n_latents, dtype=grad.dtype)
-        return None, to_weight, to_bias.index_add_(0, places.flatten(), grad.flatten()), None
+        to_bias.index_add_(0, places.flatten(), grad.flatten())
+        to_shift = None if weight is None else -(weight @ to_bias)
+        return None, to_shift, to_weight, to_bias, None
 
 
 class _Decode(torch.autograd.Function):
@@ -111,9 +116,14 @@ class _Decode(torch.autograd.Function):
         return to_values.reshape(values.shape), None, _transposed_product(z, grad)
 
 
-def encode_sparse(x: Tensor, weight: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The `k` largest of each row of ``x @ weight + bias``, and their columns, ``(n_rows, k)``."""
-    return _Encode.apply(x, weight, bias, k)
+def encode_sparse(
+    x: Tensor, shift: Tensor | None, weight: Tensor, bias: Tensor, k: int
+) -> tuple[Tensor, Tensor]:
+    """The `k` largest of each row of ``(x - shift) @ weight + bias``, and their columns.
+
+    Both ``(n_rows, k)``. A shift folded into the bias would cost a dense gradient of the weight.
+    """
+    return _Encode.apply(x, shift, weight, bias, k)
 
 
 def has_products(device: torch.device) -> bool:
@@ -144,7 +154,8 @@ class TopK(Kind):
     def sparse_code(self, x: Tensor) -> tuple[Tensor, SparseCode]:
         """The pre-activations that are kept of samples, ``(n_samples, k)``, and their code."""
         model = self.model
-        a, places = encode_sparse(x, model.W_enc, model.encoder_bias, self.sparsity.k)
+        shift = model.b_dec if model.config.pre_bias else None
+        a, places = encode_sparse(x, shift, model.W_enc, model.b_enc, self.sparsity.k)
         n_latents = model.config.n_latents
         return a, SparseCode(self.activation(a), places, n_latents, _Decode.apply)
 

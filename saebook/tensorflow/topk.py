@@ -69,9 +69,10 @@ def _chosen(grad: tf.Tensor, weight: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
 
 @tf.custom_gradient
 def _encode(
-    x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, k: tf.Tensor
+    x: tf.Tensor, shift: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, k: tf.Tensor
 ) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable[..., Any]]:
     """Largest pre-activations of each sample and their places; the others get no gradient."""
+    x = x - shift
     a = tf.matmul(x, weight) + bias
     n_latents = weight.shape[1]
     places = largest_places(a, k)
@@ -80,7 +81,7 @@ def _encode(
         to_weight = tf.transpose(_transposed_product(_csr(grad, places, n_latents), x))
         flat = tf.reshape(places, [-1])
         to_bias = tf.math.unsorted_segment_sum(tf.reshape(grad, [-1]), flat, n_latents)
-        return None, to_weight, to_bias, None
+        return None, -tf.linalg.matvec(weight, to_bias), to_weight, to_bias, None
 
     return (tf.gather(a, places, batch_dims=1), places), backward
 
@@ -99,10 +100,14 @@ def _decode(
 
 
 def encode_sparse(
-    x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, k: int
+    x: tf.Tensor, shift: tf.Tensor | None, weight: tf.Tensor, bias: tf.Tensor, k: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The `k` largest of each row of ``x @ weight + bias``, and their columns, ``(n_rows, k)``."""
-    return _encode(x, tf.convert_to_tensor(weight), tf.convert_to_tensor(bias), k)
+    """The `k` largest of each row of ``(x - shift) @ weight + bias``, and their columns.
+
+    Both ``(n_rows, k)``. A shift folded into the bias would cost a dense gradient of the weight.
+    """
+    shift = tf.zeros((), x.dtype) if shift is None else tf.convert_to_tensor(shift)
+    return _encode(x, shift, tf.convert_to_tensor(weight), tf.convert_to_tensor(bias), k)
 
 
 def active_counts(z: tf.Tensor | SparseCode, above: float) -> tf.Tensor:
@@ -127,7 +132,8 @@ class TopK(Kind):
     def sparse_code(self, x: tf.Tensor) -> tuple[tf.Tensor, SparseCode]:
         """The pre-activations that are kept of samples, ``(n_samples, k)``, and their code."""
         model = self.model
-        a, places = encode_sparse(x, model.W_enc, model.encoder_bias, self.sparsity.k)
+        shift = model.b_dec if model.config.pre_bias else None
+        a, places = encode_sparse(x, shift, model.W_enc, model.b_enc, self.sparsity.k)
         return a, SparseCode(self.activation(a), places, model.config.n_latents, _decode)
 
     def dead_code(self, a: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
