@@ -228,7 +228,7 @@ def begun(
 def begin_at_data(model: Any, data: Any, first: Array) -> None:
     """Set what a model that is new begins with from its data, whose first batch is ``first``.
 
-    `data` are `saebook.batches.Batches`.
+    `data` are what ``fit`` makes of its samples: a ``Batches``.
     """
     params, seed, x = model.to_numpy(), model.seed or 0, None
     may = data.train_config.init == "auto" and begins_at_samples(model.config)
