@@ -77,7 +77,7 @@ def test_a_threshold_that_the_steps_cannot_reach_is_told_of(framework):
 
 
 def test_all_latents_dead_after_an_epoch_are_told_of(framework):
-    training = TrainConfig(epochs=3, batch_size=64)
+    training = TrainConfig(epochs=3, batch_size=64, learning_rate=1e-3, init="given")
     found = told(framework, PLANTED.astype(np.float32), JumpReLU(0.01, 1.0, 5.0), training)
     silent = [said for said in found if "was active for any sample of the first epoch" in said]
     assert len(silent) == 1
