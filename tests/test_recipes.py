@@ -18,7 +18,8 @@ from saebook import (
     reference,
     weights,
 )
-from saebook.start import init_from_samples, init_params
+from saebook.batches import Shards
+from saebook.start import chosen, init_from_samples, init_params
 from saebook.sweep import fit_many
 
 N_FEATURES, N_LATENTS = 12, 40
@@ -208,3 +209,15 @@ def test_no_latent_is_dead_that_a_random_start_would_lose(framework):
         errors.append(history["val_fvu"][-1])
     assert dead[0] < dead[1]
     assert errors[0] < errors[1]
+
+
+def test_where_a_model_begins_is_its_seeds_own_among_many_samples(framework):
+    """Of more samples than are looked at, every seed looks at others; files give the same."""
+    x = np.random.default_rng(3).normal(size=(2000, N_FEATURES)).astype(np.float32)
+    config, still = config_of(TopK(3)), TrainConfig(1, 2000, 1e-30)
+    for seed in (0, 1):
+        expected = init_from_samples(config, x[chosen(len(x), config, seed)], seed)["W_dec"]
+        for given in (x, Shards([x[:700], x[700:]])):
+            model = framework.SparseAutoencoder(config, seed=seed, device="cpu")
+            framework.fit(model, given, still, progress=False)
+            np.testing.assert_allclose(model.to_numpy()["W_dec"], expected, rtol=1e-5, atol=1e-6)
