@@ -127,7 +127,11 @@ def check_models(models: Sequence[Autoencoder]) -> dict[str, Array]:
         return {}
     names = [field.name for field in dataclasses.fields(first.config.sparsity)]
     values = {n: [getattr(m.config.sparsity, n) for m in models] for n in names}
-    return {n: np.array(v, first.dtype) for n, v in values.items() if len(set(v)) > 1}
+    varied = {n: v for n, v in values.items() if len(set(v)) > 1}
+    for name, found in varied.items():
+        if None in found:
+            raise ValueError(f"models must all give {name}, or none of them, got {found}.")
+    return {n: np.array(v, first.dtype) for n, v in varied.items()}
 
 
 class SweepEngine:

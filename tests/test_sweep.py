@@ -69,6 +69,10 @@ def test_weights_of_a_single_precision(framework, fit_many):
         ([SAEConfig(12, 8, sparsity=BatchTopK(2), **RELU)], "without ranks, got BatchTopK"),
         ([SAEConfig(12, 8), SAEConfig(12, 9)], "must differ in weights and sparsity alone"),
         ([SAEConfig(12, 8, sparsity=KL()), SAEConfig(12, 8)], "the same kind of sparsity"),
+        (
+            [SAEConfig(12, 8, sparsity=JumpReLU(0.1, width)) for width in (None, 0.2)],
+            r"must all give bandwidth, or none of them, got \[None, 0\.2\]",
+        ),
     ],
 )
 def test_models_that_do_not_go_together(framework, fit_many, configs, message):
