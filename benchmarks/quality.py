@@ -1,13 +1,14 @@
 """Time to a given quality: the start, the settings and the steps together.
 
-Every contestant trains with its own start, losses and norms, on the same grid of learning rates,
-each falling towards 0 over the second half, with the same batches of all training images. Of each
-the shortest training is sought that ends at the goal; then these have a turn each in some rounds,
+Every contestant trains with its own start, losses and norms, on the same grid of batch sizes and
+learning rates, which fall towards 0 over the second half, on the same training images. Of each the
+shortest training is sought that ends at the goal; then these have a turn each in some rounds,
 model, first step and compilation included, and the medians are compared.
 """
 
 import time
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
@@ -16,8 +17,9 @@ from benchmarks.works import QUALITY, digits
 from saebook import KL, L1, BatchTopK, Gated, JumpReLU, SAEConfig, TopK, TrainConfig, metrics
 
 GOAL = 0.15  # FVU on 2,000 validation images
-RATES = (1e-3, 2e-3, 4e-3, 8e-3)
-UPDATES = (60, 80, 100, 120, 140, 160, 180, 210, 240, 270, 300)
+BATCH_SIZES = (512, 256, 128)
+RATES = (4e-3, 2e-3, 8e-3, 1e-3)  # the middle first, as it bounds the search of the others
+SAMPLES = tuple(round(15_360 * 1.08**i) for i in range(31))  # up to 154,553
 
 
 def rows(n):
@@ -27,10 +29,11 @@ def rows(n):
     return x[np.concatenate(epochs)[:n]]
 
 
-def train(contestant, rate, n_updates):
-    """Seconds of a training, and the validation FVU and dead latents that it ends with."""
-    work = replace(QUALITY, n_samples=n_updates * QUALITY.batch_size, learning_rate=rate)
-    x, x_val, ends = rows(work.n_samples), digits()[1], []
+def train(contestant, batch_size, rate, n_samples):
+    """Seconds of a training, and the validation FVU that it ends with."""
+    whole = n_samples // batch_size * batch_size
+    work = replace(QUALITY, batch_size=batch_size, n_samples=whole, learning_rate=rate)
+    x, x_val, ends = rows(whole), digits()[1], []
 
     def stamp(rebuild):
         ends.append(time.perf_counter())
@@ -41,45 +44,69 @@ def train(contestant, rate, n_updates):
     return ends[0] - start, float(ends[1])
 
 
-def shortest(contestant, rate):
-    """The fewest updates of `UPDATES` that reach the goal at a learning rate; None if none do."""
-    low, high = 0, len(UPDATES)
+def shortest(contestant, batch_size, rate, limit=np.inf):
+    """Seconds and samples of the shortest training that reaches the goal.
+
+    None if none of `SAMPLES` does, or one that does not takes longer than `limit`.
+    """
+    low, high, found = 0, len(SAMPLES), None
     while low < high:
         middle = (low + high) // 2
-        _, error = train(contestant, rate, UPDATES[middle])
-        low, high = (low, middle) if error <= GOAL else (middle + 1, high)
-    return UPDATES[low] if low < len(UPDATES) else None
+        seconds, error = train(contestant, batch_size, rate, SAMPLES[middle])
+        if error <= GOAL:
+            high, found = middle, (seconds, SAMPLES[middle])
+        elif seconds > limit:
+            return None
+        else:
+            low = middle + 1
+    return found
+
+
+def best_of(contestant):
+    """The quickest training, or None, and all that were found on the way to it.
+
+    Each as seconds, samples, batch size and learning rate.
+    """
+    best, tried = None, []
+    for batch_size, rate in product(BATCH_SIZES, RATES):
+        found = shortest(contestant, batch_size, rate, best[0] if best else np.inf)
+        print(f"  batches of {batch_size}, rate {rate}: {found or 'not sooner'}", flush=True)
+        if found:
+            tried.append((round(found[0], 2), found[1], batch_size, rate))
+            best = min(filter(None, (best, (*found, batch_size, rate))))
+    return best, tried
 
 
 def of(others, repeats=3):
-    """Table of contestants: updates, learning rate, median seconds to the goal, final FVU."""
+    """Table of contestants: batch, rate, updates, median seconds to the goal, final FVU."""
     everybody = {"saebook, PyTorch": contestants.saebook_pytorch, **others}
-    best = {}
+    best, searches = {}, {}
     for name, contestant in everybody.items():
-        found = {rate: shortest(contestant, rate) for rate in RATES}
-        print(f"  {name}: {found}", flush=True)
-        reached = {rate: n for rate, n in found.items() if n}
-        if reached:
-            rate = min(reached, key=reached.get)
-            best[name] = rate, reached[rate]
+        print(f"  {name}", flush=True)
+        found, searches[name] = best_of(contestant)
+        if found:
+            best[name] = found
     turns = {name: [] for name in best}
     for _ in range(repeats):
-        for name, (rate, n_updates) in best.items():
-            turns[name].append(train(everybody[name], rate, n_updates))
+        for name, (_, n_samples, batch_size, rate) in best.items():
+            turns[name].append(train(everybody[name], batch_size, rate, n_samples))
     table = {}
     for name in everybody:
         if name not in best:
-            table[name] = {"updates": None, "tried": UPDATES[-1]}
+            table[name] = {"updates": None, "tried": SAMPLES[-1]}
             continue
         seconds, errors = np.median(turns[name], axis=0)
+        _, n_samples, batch_size, rate = best[name]
         table[name] = {
-            "learning_rate": best[name][0],
-            "updates": best[name][1],
+            "batch_size": batch_size,
+            "learning_rate": rate,
+            "updates": n_samples // batch_size,
             "seconds": round(float(seconds), 2),
             "fvu": round(float(errors), 4),
+            "search": searches[name],
         }
         print(f"  {name:<34} {table[name]}", flush=True)
-    return {"goal": GOAL, "batch_size": QUALITY.batch_size, "contestants": table}
+    return {"goal": GOAL, "contestants": table}
 
 
 L0 = 16

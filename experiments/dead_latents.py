@@ -1,10 +1,10 @@
-"""How many latents of a wide TopK model die, by the start and with AuxK: for book/modern.md.
+"""How many latents of a wide TopK model die, by the start and with AuxK: for book/judging.md.
 
-A short training on few images, in which the starts are compared. It does not end by the rule of
-`_runs`, and its errors are not flat.
+A short training on few images, in which the starts are compared: its errors are not flat. In
+PyTorch the same models are trained by the rule of `_runs`, too, to see what is dead at the end.
 """
 
-from experiments._runs import digits, framework_of
+from experiments._runs import digits, framework_of, train_until_flat
 from saebook import AuxK, SAEConfig, TopK, TrainConfig
 from saebook.start import init_from_samples, init_params, init_tied
 
@@ -21,9 +21,9 @@ STARTS = {  # name: where the weights start, and whether AuxK helps
 }
 
 
-def dead(start, seed=0, framework="torch", epochs=None):
-    """Latents dead over each epoch, and the error, from one start."""
-    SparseAutoencoder, fit, _ = framework_of(framework)
+def begun(start, seed=0, framework="torch"):
+    """A model from one start, and the images that it learns from."""
+    SparseAutoencoder, _, _ = framework_of(framework)
     begin, aux = STARTS[start]
     x = digits().x_train[:IMAGES]
     config = SAEConfig(
@@ -37,9 +37,25 @@ def dead(start, seed=0, framework="torch", epochs=None):
     }
     model = SparseAutoencoder(config, device="cpu")
     model.from_numpy(make[begin]())
+    return model, x
+
+
+def dead(start, seed=0, framework="torch", epochs=None):
+    """Latents dead over each epoch, and the error, from one start."""
+    model, x = begun(start, seed, framework)
+    fit = framework_of(framework)[1]
     settings = TRAINING if epochs is None else TRAINING | {"epochs": epochs}
     history = fit(model, x, TrainConfig(**settings, seed=seed), x_val=digits().x_val)
     return {"dead": history["dead"], "fvu": [round(value, 4) for value in history["val_fvu"]]}
+
+
+def until_flat(start, seed=0):
+    """Latents dead over the last epoch, the error, and the epochs, once training has ended."""
+    model, x = begun(start, seed)
+    stages = train_until_flat(model, x, digits().x_val, seed)
+    last = stages[-1][-1]
+    epochs = [len(stage) for stage in stages]
+    return {"dead": last["dead"], "fvu": round(last["val_fvu"], 4), "epochs": epochs}
 
 
 def run():
@@ -47,4 +63,5 @@ def run():
         "settings": {"images": IMAGES, "latents": LATENTS, "k": K} | TRAINING,
         "torch": {start: [dead(start, seed) for seed in SEEDS] for start in STARTS},
         "tensorflow": {start: [dead(start, 0, "tensorflow")] for start in STARTS},
+        "until_flat": {start: [until_flat(start, seed) for seed in SEEDS] for start in STARTS},
     }

@@ -27,6 +27,7 @@ LEVELS = (0.1, 0.2, 0.4, 0.6, 0.8)
 PAGE = {"n_latents": 1000, "stages": [(4, 3e-3), (2, 4e-4)]}
 LONG = {"n_latents": 2000, "stages": [(10, 2e-3), (3, 3e-4), (2, 5e-5)]}
 SHORT = {"n_latents": 500, "stages": [(3, 3e-3), (1, 4e-4)]}
+FIVEFOLD = {"n_latents": 500, "stages": [(15, 3e-3), (5, 4e-4)]}
 N_FILTER = 200  # training images to fit a filter's correction, and as many to choose its settings
 N_SUBSET = 1000  # test images for what is slow
 BM3D_TUNING, BM3D_TEST = 30, 100
@@ -283,10 +284,10 @@ PENALTIES = {
 DATA_SIZES = {"55000": SHORT["stages"], "2000": [(40, 3e-3), (10, 4e-4)]}
 
 
-def penalty_point(digits, name, n, seed=0):
+def penalty_point(digits, name, n, seed=0, stages=None):
     """PSNR and active latents on validation images after training with a penalty on n images."""
     corruption = GaussianNoise(0.4)
-    stages = DATA_SIZES[str(n)]
+    stages = stages or DATA_SIZES[str(n)]
     model = train(digits.x_train[:n], corruption, 500, stages, seed, **PENALTIES[name])
     noisy = fresh(corruption, digits.x_val, 1)
     code = encode(model, noisy)
@@ -321,6 +322,24 @@ def penalties(digits):
     }
 
 
+def longer(digits):
+    """What a training of five times the epochs changes: penalties, and models of their own level.
+
+    Those of the levels are scored on test images under the noise that `levels` has.
+    """
+    stages, x, clean, psnr = FIVEFOLD["stages"], digits.x_train, digits.x_test, {}
+    for sigma in LEVELS:
+        noisy = fresh(GaussianNoise(sigma), clean, 1)
+        model = train(x, GaussianNoise(sigma), **FIVEFOLD)
+        psnr[str(sigma)] = scores(clean, reconstruct(model, noisy), with_ssim=False)["psnr"]
+    return {
+        "levels": psnr,
+        "penalties": {
+            name: penalty_point(digits, name, len(x), stages=stages) for name in PENALTIES
+        },
+    }
+
+
 def run():
     digits = mnist()
     noisy = fresh(GaussianNoise(0.4), digits.x_test, 1)
@@ -336,6 +355,7 @@ def run():
             "page": PAGE,
             "long": LONG,
             "short": SHORT,
+            "fivefold": FIVEFOLD,
             "batch_size": 256,
             "seeds": "training 0 (page: 0, 1, 2), noise on test images 1",
             "images to fit a correction, and as many to choose settings": N_FILTER,
@@ -346,5 +366,6 @@ def run():
         "levels": by_level,
         "kinds": kinds(digits, gaussian),
         "penalties": penalties(digits),
+        "longer": longer(digits),
         "verdicts": read,
     }

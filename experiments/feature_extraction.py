@@ -1,6 +1,8 @@
 """What sparse codes of digits are good for: the long runs behind book/feature_extraction.md.
 
-Everything is chosen on validation images. Test images are counted once, for what was chosen.
+Everything is chosen on validation images. Test images are counted once, for what was chosen; once
+more for models that are trained until they are flat, one step beyond the grid where its best value
+lies at an edge.
 """
 
 import copy
@@ -15,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.neighbors import KNeighborsClassifier
 
+from experiments import _runs
 from saebook import (
     KL,
     L1,
@@ -74,16 +77,27 @@ def train(kind, width, setting, seed, x, framework="torch"):
         from saebook.tensorflow import SparseAutoencoder, fit
 
     config = config_of(kind, width, setting)
-    model = SparseAutoencoder(config, seed=seed, device="cpu")
-    if config.tied:
-        model.from_numpy(init_from_samples(config, x, seed, norm=0.5))
+    model = begun(SparseAutoencoder, config, seed, x)
     for stage, (epochs, share) in enumerate(SCHEDULE):
         rate = KINDS[kind]["learning_rate"] * share
         order = len(SCHEDULE) * seed + stage
         fit(model, x, TrainConfig(epochs=epochs, learning_rate=rate, seed=order))
-    if kind == "TopK":  # read out through a plain ReLU: more than k latents may speak
-        config = dataclasses.replace(config, sparsity=None, activation="relu")
-    return config, model.to_numpy()
+    return read_out(config), model.to_numpy()
+
+
+def begun(SparseAutoencoder, config, seed, x):
+    """A model that begins at samples, if its weights are tied."""
+    model = SparseAutoencoder(config, seed=seed, device="cpu")
+    if config.tied:
+        model.from_numpy(init_from_samples(config, x, seed, norm=0.5))
+    return model
+
+
+def read_out(config):
+    """TopK codes are read through a plain ReLU: more than k latents may speak."""
+    if isinstance(config.sparsity, TopK):
+        return dataclasses.replace(config, sparsity=None, activation="relu")
+    return config
 
 
 @cache
@@ -217,6 +231,56 @@ def widths(chosen):
         }
         for name, make in made.items():
             table.setdefault(name, {})[str(width)] = over_seeds(make, data)
+    return table
+
+
+def beyond(settings, best):
+    """The best setting of a grid and, if it lies at an edge, the next one in the same ratio."""
+    place, last = settings.index(best), len(settings) - 1
+    if 0 < place < last:
+        return (best,)
+    inner = settings[1 if place == 0 else last - 1]
+    following = best * best / inner
+    return best, round(following) if isinstance(best, int) else round(following, 3)
+
+
+def until_flat(chosen, sweep_widths=WIDTHS, seeds=SEEDS):
+    """What `widths` has of the chosen settings, and of those beyond, once training has ended.
+
+    By the rule of `_runs`. The first seed chooses between two settings.
+    """
+    from saebook.pytorch import SparseAutoencoder
+
+    data = digits()
+
+    @cache
+    def model_of(kind, width, setting, seed):
+        config = config_of(kind, width, setting)
+        model = begun(SparseAutoencoder, config, seed, data.x_train)
+        stages = _runs.train_until_flat(model, data.x_train, data.x_val, seed)
+        return (read_out(config), model.to_numpy()), sum(map(len, stages))
+
+    table = {kind: {} for kind in KINDS}
+    for width in sweep_widths:
+        for kind, options in KINDS.items():
+
+            def make(seed, *of):
+                model, _ = model_of(*of, seed)
+                return lambda x: encode(model, x)
+
+            tried = {}
+            for setting in beyond(options["settings"], chosen[kind][str(width)]):
+                row = classify(make(seeds[0], kind, width, setting), data, test=False)
+                tried[setting] = round(row["val_error"], 4)
+            best = min(tried, key=tried.get)
+            table[kind][str(width)] = {
+                "tried": {str(setting): error for setting, error in tried.items()},
+                "setting": best,
+                **over_seeds(
+                    lambda seed, of=(kind, width, best): make(seed, *of), data, seeds=seeds
+                ),
+                "epochs": [model_of(kind, width, best, seed)[1] for seed in seeds],
+            }
     return table
 
 
@@ -395,6 +459,7 @@ def run():
         "sweep": table,
         "chosen": chosen,
         "widths": widths(chosen),
+        "until_flat": until_flat(chosen),
         "tensorflow": tensorflow(chosen),
         "training_seconds": training_seconds(chosen),
         "few_labels": {name: few_labels(make) for name, make in made.items()},

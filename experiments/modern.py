@@ -1,4 +1,4 @@
-"""Error against active latents for every kind of sparsity: the runs behind book/modern.md.
+"""Error against active latents for every kind of sparsity: for book/modern.md and judging.md.
 
 All models are trained on all training images until their validation error is flat (`_runs`).
 Nothing is chosen here: each kind has a grid of settings, and all of them are reported. JumpReLU's
@@ -30,6 +30,7 @@ COMPARED = {  # of which settings the dictionaries of the seeds are held beside 
     "L1": (1.0, 0.5, 0.25), "TopK": (16, 32), "BatchTopK": (16, 32), "JumpReLU": (0.25, 0.1),
     "Gated": (0.8,), "Matryoshka": (32,),
 }  # fmt: skip
+WIDTHS = {64: tuple(SETTINGS), 1_024: ("L1", "TopK")}  # others than 256, at the middle setting
 TENSORFLOW = {kind: (setting,) for kind, setting in MIDDLE.items()} | {"TopK": (32, 64)}
 KEPT = (8, 16, 32, 64, 128)
 N_REFITTED = 500  # validation images whose amounts are fitted anew
@@ -175,6 +176,9 @@ def same():
         }
         for kind, settings in COMPARED.items()
     }
+    widths = {
+        str(width): {kind: of_width(kind, width) for kind in WIDTHS[width]} for width in WIDTHS
+    }
     frameworks = {
         kind: shared(
             *(
@@ -190,11 +194,25 @@ def same():
         for name, begin in BEGIN.items()
     }
     short = {str(k): pairs_of([short_rows(k, seed) for seed in SEEDS]) for k in (16, 32)}
-    return {"seeds": seeds, "frameworks": frameworks, "untrained": untrained, "short": short}
+    return {
+        "seeds": seeds,
+        "widths": widths,
+        "frameworks": frameworks,
+        "untrained": untrained,
+        "short": short,
+    }
+
+
+def of_width(kind, n_latents):
+    """`shared` for each pair of seeds of models of another width, and what these models are."""
+    runs = [run_of(kind, MIDDLE[kind], seed, n_latents=n_latents) for seed in SEEDS]
+    models = [model_of(kind, MIDDLE[kind], seed, n_latents=n_latents) for seed in SEEDS]
+    row = {name: [run[name] for run in runs] for name in ("l0", "fvu", "dead")}
+    return row | {"pairs": pairs_of([living_rows(*model) for model in models])}
 
 
 def short_rows(k, seed):
-    """Living rows of a TopK model after 474 steps on 10,000 images, as book/modern.md trains it."""
+    """Living rows of a TopK model after 474 steps on 10,000 images, as book/modern.md trains."""
     SparseAutoencoder, fit, _ = framework_of("torch")
     config, x = config_of("TopK", k), digits().x_train[:10_000]
     model = SparseAutoencoder(config, device="cpu")

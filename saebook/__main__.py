@@ -1,6 +1,6 @@
 """The command line: python -m saebook doctor | train | encode | denoise | detect,
 
-and convert | inspect | export, which are in `saebook.commands`.
+and convert | inspect | export | dashboard, which are in `saebook.commands`.
 """
 
 import csv
@@ -20,7 +20,7 @@ import saebook
 from saebook import SAEConfig, TrainConfig, doctor, inference, kinds, samples, weights
 from saebook._types import Array, Params, Shape, StrPath
 from saebook.checks import check_array, check_samples
-from saebook.commands import check_out, convert, export_command, inspect_command
+from saebook.commands import COMMANDS, check_out
 from saebook.corruption import GaussianNoise
 from saebook.files import check_writable, replace_file
 from saebook.kinds import Sparsity
@@ -283,7 +283,7 @@ def _write_array(path: str, x: Array, names: list[str] | None) -> None:
     click.echo(f"{path}: {x.shape[0]} x {x.shape[1]}")
 
 
-for command in (convert, inspect_command, export_command):
+for command in COMMANDS:
     main.add_command(command)
 
 if __name__ == "__main__":

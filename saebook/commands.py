@@ -1,4 +1,4 @@
-"""Commands that bring models in and out: convert, inspect, export."""
+"""Commands that bring models in and out, and let one look into them."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -8,9 +8,10 @@ from typing import Any
 import click
 import numpy as np
 
-from saebook import export, interop, samples
+from saebook import export, interop, samples, weights
 from saebook._types import Array, Params
 from saebook.config import SAEConfig
+from saebook.dashboard import write_dashboard
 from saebook.files import check_writable
 from saebook.kinds import BatchTopK, JumpReLU, TopK
 from saebook.parameters import dictionary
@@ -164,3 +165,32 @@ def export_command(
             click.echo(f"  {name:<16}{value:.1e}")
     if not np.isnan(found.same_active):
         click.echo(f"  the same latents active in {found.same_active:.1%} of samples")
+
+
+@click.command("dashboard")
+@MODEL
+@click.argument("data", type=click.Path(exists=True))
+@click.option("-o", "--out", required=True, help="A new folder; or a dashboard, which is replaced.")
+@click.option("--title", default="Latents of a dictionary", show_default=True)
+@click.option("--examples", default=12, show_default=True, help="Examples of each latent.")
+@click.option("--key", help="Which array of a .npz file.")
+@LAYOUT
+@K
+@THRESHOLD
+@NORMALIZATION
+@NORMALIZED
+def dashboard_command(
+    model: str, data: str, out: str, title: str, examples: int, key: str | None,
+    layout: str | None, **options: Any,
+) -> None:  # fmt: skip
+    """Write a folder to look at MODEL's latents in a browser: each with the DATA that excite it."""
+    found, config, params = _read(model, layout, **options)
+    x, known, _ = samples.read_named(data, key)
+    shape = known or (weights.read_image_shape(model) if found == "saebook" else None)
+    page = write_dashboard(
+        out, (config, params), x, image_shape=shape, title=title, n_examples=examples
+    )
+    click.echo(f"{page}: {config.n_latents} latents, {len(x)} samples")
+
+
+COMMANDS = (convert, inspect_command, export_command, dashboard_command)

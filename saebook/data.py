@@ -33,7 +33,7 @@ class Split(NamedTuple):
     y_test: Array  #: their labels
 
 
-def _bundled(name: str, sha256: str) -> Params:
+def bundled(name: str, sha256: str) -> Params:
     """The arrays of a bundled ``.npz`` file, after its checksum was compared.
 
     Read anew each time, in half a second: kept, they would take 55 MB for as long as Python runs.
@@ -95,7 +95,7 @@ def mnist(flat: bool = True, dtype: str = "float32") -> Split:
     OSError
         If the bundled file does not have its checksum.
     """
-    return _split(_bundled("mnist.npz", MNIST_SHA256), 5_000, flat, dtype)
+    return _split(bundled("mnist.npz", MNIST_SHA256), 5_000, flat, dtype)
 
 
 def fashion_mnist(flat: bool = True, dtype: str = "float32") -> Split:
@@ -119,7 +119,7 @@ def fashion_mnist(flat: bool = True, dtype: str = "float32") -> Split:
     --------
     own_copy : All 60,000 training images, from files of your own.
     """
-    return _split(_bundled("fashion_mnist.npz", FASHION_MNIST_SHA256), 2_000, flat, dtype)
+    return _split(bundled("fashion_mnist.npz", FASHION_MNIST_SHA256), 2_000, flat, dtype)
 
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -222,7 +222,7 @@ def write_mnist(folder: StrPath, form: str = "torchvision") -> Path:
     """
     if form not in ("torchvision", "npz"):
         raise ValueError(f"form must be 'torchvision' or 'npz', got {form!r}.")
-    arrays = _bundled("mnist.npz", MNIST_SHA256)
+    arrays = bundled("mnist.npz", MNIST_SHA256)
     if form == "npz":
         place = Path(folder) / "mnist.npz"
         makers = {place: (files("saebook") / "datasets" / "mnist.npz").read_bytes}

@@ -3,7 +3,8 @@
     python scripts/export_notebooks.py [NAME ...]  convert and execute (without names: all chapters)
     python scripts/export_notebooks.py --check     only say what is out of date, by exit status too
 
-Text outputs are kept, for nbval to compare; pictures are not, they would swell every change.
+Text outputs are kept, for nbval to compare; pictures and dashboards are not, they would swell every
+change.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from nbclient import NotebookClient
 from plain_markdown import Book
 
 import saebook
+from saebook.pages import GLUED
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -81,7 +83,7 @@ def execute(notebook, folder):
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             for bundle in (output.get("data", {}), output.get("metadata", {})):
-                for mime in [mime for mime in bundle if mime.startswith("image/")]:
+                for mime in [mime for mime in bundle if mime.startswith(("image/", GLUED))]:
                     del bundle[mime]
 
 

@@ -105,7 +105,8 @@ def contents(wheel):
     for name, text in third_party_licences():
         files[f"licences/site/{name}"] = text
     for path in (ROOT / "notebooks").glob("*.ipynb"):
-        files[f"notebooks/{path.name}"] = path.read_bytes()
+        shown = SITE / "_sources" / "book" / path.name  # with pictures
+        files[f"notebooks/{path.name}"] = shown.read_bytes()
     for path in SITE.rglob("*"):
         if path.is_file():
             files[f"site/{path.relative_to(SITE).as_posix()}"] = path.read_bytes()

@@ -24,6 +24,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SCALE = 0.75  # of the sizes on a screen: text of 9 points
 MM = 25.4 / 96  # of a pixel
 TEXT = (210 - 2 * 16, 297 - 15 - 17)  # mm: A4 without its margins
+PRINTS = 6  # three are enough unless two lines of the contents change each other
 FOOTER = """
 <div style="width: 100%; font: 8px sans-serif; color: #555; text-align: center">
   <span class="pageNumber"></span>
@@ -47,6 +48,8 @@ body { font-variant-ligatures: none; }  /* whoever searches for "file" finds it 
 .bd-article > span[id^="document-"] { display: block; break-before: page; }
 #jb-print-docs-body { break-after: page; }
 #jb-print-toc li { list-style: none; }
+#jb-print-toc > p { font-weight: 600; margin-top: 2rem; }
+#figures a { font-size: 0.85rem; gap: 2rem; }
 #jb-print-toc a { display: flex; justify-content: space-between; }
 #jb-print-toc a::after { content: attr(data-page); }
 """
@@ -98,9 +101,30 @@ HEADINGS = """() =>
     .filter(heading => heading.checkVisibility())
     .map(heading => heading.innerText.trim())"""
 
-NUMBER_CONTENTS = """pages => {
+# After the contents a list of the figures: number and first sentence of the caption, each a link.
+LIST_FIGURES = """() => {
+  const list = document.createElement("ul");
+  list.id = "figures";
+  for (const caption of document.querySelectorAll("article figure[id] > figcaption")) {
+    const copy = caption.cloneNode(true);
+    for (const formula of copy.querySelectorAll("mjx-container"))
+      formula.replaceWith(formula.querySelector("svg").getAttribute("aria-label"));
+    const [number, text] = [".caption-number", ".caption-text"].map(
+      part => copy.querySelector(part).textContent.trim().replace(/\\s+/g, " "));
+    const link = document.createElement("a");
+    link.href = `#${caption.parentElement.id}`;
+    link.textContent = `${number} ${text.split(/(?<=[.?!]) /)[0]}`;
+    list.appendChild(document.createElement("li")).append(link);
+  }
+  const title = document.createElement("p");
+  title.textContent = "Figures";
+  document.querySelector("#jb-print-toc").append(title, list);
+}"""
+
+NUMBER_CONTENTS = """([chapters, places]) => {
   for (const link of document.querySelectorAll("#jb-print-toc a"))
-    link.dataset.page = pages[link.innerText.trim()];
+    link.dataset.page = link.closest("#figures")
+      ? places[decodeURIComponent(link.hash.slice(1))] : chapters[link.innerText.trim()];
 }"""
 
 
@@ -131,10 +155,21 @@ def entries(outline):
             yield entry
 
 
+def page_numbers(pdf, headings):
+    """The page of each heading, and of each named place."""
+    pages = map(pdf.get_destination_page_number, entries(pdf.outline))
+    places = {
+        name.removeprefix("/"): pdf.get_destination_page_number(place) + 1
+        for name, place in pdf.named_destinations.items()
+    }
+    return {h: page + 1 for h, page in zip(headings, pages, strict=True)}, places
+
+
 def print_page(page, target):
     """Print a page once its formulas are typeset and its pictures are there.
 
-    Returns its headings. Printed twice: what page a chapter begins on is known after the first.
+    Returns its headings. Printed until the contents name the pages that they lead to: a number in
+    them can wrap a line, and so move all that follows.
     """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
@@ -152,15 +187,18 @@ def print_page(page, target):
         tab.evaluate(FIT, height / 4)
         if found := tab.evaluate(TOO_WIDE):
             sys.exit("Wider than the paper:\n" + "\n\n".join(found))
+        tab.evaluate(LIST_FIGURES)
         headings = tab.evaluate(HEADINGS)
         target.parent.mkdir(parents=True, exist_ok=True)
-        for final in (False, True):
+        numbers = dict.fromkeys(headings, "000"), {}
+        for _ in range(PRINTS):
+            tab.evaluate(NUMBER_CONTENTS, numbers)
             tab.pdf(path=target, **PRINT)
-            if not final:
-                pdf = PdfReader(target)
-                pages = map(pdf.get_destination_page_number, entries(pdf.outline))
-                numbers = {h: page + 1 for h, page in zip(headings, pages, strict=True)}
-                tab.evaluate(NUMBER_CONTENTS, numbers)
+            if numbers == (found := page_numbers(PdfReader(target), headings)):
+                break
+            numbers = found
+        else:
+            sys.exit(f"In none of {PRINTS} prints did the contents name the right pages.")
         browser.close()
     return headings
 

@@ -3,9 +3,9 @@
     python scripts/make_slides.py [NAME ...]    (without names: all chapters)
 
 Needs the built book and the files of reveal.js; writes _build/slides/. A slide is a section: its
-heading, its formulas and its figures; more than fit go to further slides. The section's text is the
-speaker's notes, which the key S opens. Nothing is fetched from elsewhere: copy the folder to any
-computer.
+heading, its formulas, its figures and its tables; more than fit go to further slides. The section's
+text is the speaker's notes, which the key S opens. Nothing is fetched from elsewhere: copy the
+folder to any computer.
 """
 
 import argparse
@@ -32,6 +32,7 @@ REVEAL_FILES = (
     "plugin/notes/speaker-view.html",
 )
 STOP = {"Exercises", "References"}
+MOST_ROWS = 16  # of a table, its head included, that a slide has room for
 
 PAGE = """\
 <!doctype html>
@@ -47,6 +48,7 @@ PAGE = """\
   .reveal {{ font-size: 30px; }}
   .reveal h2 {{ font-size: 1.5em; text-transform: none; }}
   .reveal section img {{ max-height: 62vh; }}
+  .reveal table {{ font-size: 0.65em; }}
 </style>
 <script>
   MathJax = {{ options: {{ enableMenu: false }} }};
@@ -93,6 +95,24 @@ def formulas(section):
             yield f"<div>{escape(node.get_text().strip())}</div>"
 
 
+def tables(section):
+    """The section's tables that fit on a slide, without what only the page needs."""
+    for node in section.find_all("table"):
+        hidden = node.find_parent(class_=["dropdown", "exercise", "solution"])
+        if hidden or len(node.find_all("tr")) > MOST_ROWS:
+            continue
+        for inner in [node, *node.find_all(True)]:
+            inner.attrs = {k: v for k, v in inner.attrs.items() if k in ("colspan", "rowspan")}
+        yield str(node)
+
+
+def shown_in(section, images):
+    """What a section shows, in the order formulas, figures, tables, and its share of a slide."""
+    yield from ((item, 1) for item in formulas(section))
+    yield from ((item, 2) for item in pictures(section, images))
+    yield from ((item, 2) for item in tables(section))
+
+
 def own_part(section):
     """A copy of a section without the sections of the second level inside it."""
     copy = BeautifulSoup(str(section), "html.parser").section
@@ -115,10 +135,9 @@ def deck(page, images):
             break
         shown = f"<h2>{escape(heading)}</h2>\n"
         notes = "\n".join(f"<p>{escape(line)}</p>" for line in text_of(part))
-        # A picture or two formulas fill a slide; the notes go with the first.
+        # A picture, a table or two formulas fill a slide; the notes go with the first.
         groups, room = [[]], 2
-        for item in [*formulas(part), *pictures(part, images)]:
-            need = 2 if item.startswith("<img") else 1
+        for item, need in shown_in(part, images):
             if need > room and groups[-1]:
                 groups.append([])
                 room = 2

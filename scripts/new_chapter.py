@@ -62,7 +62,11 @@ tf_history = fit(SparseAutoencoder(config), x, training, x_val=x_val)
 figure = plots.curves(
     {"PyTorch": torch_history["val_fvu"], "TensorFlow": tf_history["val_fvu"]}, y_label="FVU"
 )
-pages.show(figure, alt="What the figure shows, in a sentence: both curves fall, one on the other.")
+pages.show(
+    figure,
+    alt="What the figure shows, in a sentence: both curves fall together.",
+    caption="The result: both frameworks train to the same error.",
+)
 ```
 
 A number in the text is computed on the page, and a cell holds it to what the text says.

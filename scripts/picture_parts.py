@@ -36,7 +36,7 @@ def main():
             tab = browser.new_page(
                 color_scheme="light",
                 reduced_motion="reduce",
-                viewport={"width": 1000, "height": 900},
+                viewport={"width": 1000, "height": 1600},  # as high as the highest part
             )
             tab.goto(page.as_uri())
             box = tab.locator(f".part-{part}")

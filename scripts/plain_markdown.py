@@ -140,6 +140,11 @@ class Book:
                 add_equation(token.info)
             elif directive and directive.name == "math" and directive.label:
                 add_equation(directive.label)
+            elif directive and directive.name == "code-cell":
+                if "pages.show(" in directive.body and "caption=" in directive.body:
+                    count("Fig.")
+                if "table(" in directive.body and "caption=" in directive.body.split("table(")[-1]:
+                    count("Table")
             elif directive and directive.name in NUMBERED:
                 kind = NUMBERED[directive.name]
                 text = f"{kind} {count(kind)}"

@@ -2,8 +2,11 @@
 
 import base64
 import io
+import json
 import sys
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -12,6 +15,8 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 from sphinx.application import Sphinx
+
+from saebook import pages
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "book" / "_ext"))
 
@@ -38,8 +43,15 @@ def build(tmp_path):
             tmp_path / "doctrees",
             "html",
             {
-                "extensions": ["myst_nb", "sphinx_design", "figure_alt", "framework_tabs"],
+                "extensions": [
+                    "myst_nb",
+                    "sphinx_design",
+                    "checked",
+                    "figure_alt",
+                    "framework_tabs",
+                ],
                 "nb_execution_mode": "off",
+                "nb_render_markdown_format": "myst",
                 "html_theme": "basic",
             },
             status=None,
@@ -63,15 +75,38 @@ def picture(**metadata):
 
 
 def test_alt_text_of_an_output_reaches_the_page(build):
-    page, warnings = build(picture(alt="A rising curve", width=40))
+    page, warnings = build(picture(alt="A rising curve", width=40, caption="It rises.", text=15.3))
     assert page.img["alt"] == "A rising curve"
+    assert page.img["class"] == ["text-153"]
+    assert page.figure.img is page.img
+    assert page.figure.figcaption.get_text(strip=True).startswith("It rises.")
     assert "40" in page.img["style"] + page.img.get("width", "")
-    assert "alt text" not in warnings
+    assert "without" not in warnings
 
 
-def test_a_picture_without_alt_text_is_a_warning(build):
-    _, warnings = build(picture(alt="A rising curve"), picture())
+def test_a_picture_without_alt_text_or_caption_is_a_warning(build):
+    words = {"alt": "A rising curve", "caption": "It rises."}
+    _, warnings = build(picture(**words), picture(caption="It falls."), picture(alt="A curve"))
     assert warnings.count("image without alt text") == 1
+    assert warnings.count("figure without caption") == 1
+
+
+def table(**metadata):
+    text = "*The **first** wins.*\n\n| a |\n| --- |\n| x |\n\nStored."
+    output = new_output("display_data", {"text/markdown": text}, metadata=metadata)
+    return new_code_cell("pages.table(...)", outputs=[output])
+
+
+def test_the_line_above_a_table_becomes_its_caption(build):
+    page, _ = build(table(**{"text/markdown": {"caption": True}}), table())
+    first, second = page.find_all("table")
+    assert first.get("id")  # without it Sphinx would give it no number
+    assert first.caption.select_one(".caption-text").decode_contents() == (
+        "The <strong>first</strong> wins."
+    )
+    assert not second.caption
+    assert page.get_text().count("The first wins.") == 2
+    assert page.get_text().count("Stored.") == 2
 
 
 def tabs(page):
@@ -120,6 +155,28 @@ def test_sets_switch_together(build):
     assert {label["data-sync-group"] for label in labels} == {"framework"}
 
 
+def test_the_assertions_of_a_section_stand_behind_one_mark_at_its_end(build):
+    page, _ = build(
+        code("a"),
+        code("assert a", "hide-cell"),
+        code("b"),
+        code("assert b", "hide-cell"),
+        new_markdown_cell("## Part"),
+        code("c"),
+        new_markdown_cell("## Checked part"),
+        code("assert d", "hide-cell"),
+        new_markdown_cell("End."),
+    )
+    sections = page.select("section")
+    marks = [section.find("details", recursive=False) for section in sections]
+    codes = [mark and [pre.get_text(strip=True) for pre in mark.select("pre")] for mark in marks]
+    assert codes == [["assert a", "assert b"], None, ["assert d"]]
+    assert {mark.summary.get_text() for mark in marks if mark} == {"checked"}
+    assert marks[0].find_next_sibling("section")
+    assert marks[2].find_previous_sibling("p").get_text() == "End."
+    assert not page.select("details.hide")
+
+
 def test_pictures_become_webp_without_loss(tmp_path):
     from light_pages import to_webp
 
@@ -129,6 +186,18 @@ def test_pictures_become_webp_without_loss(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["figure.webp"]
     with Image.open(tmp_path / "figure.webp") as image:
         assert (np.asarray(image) == pixels).all()
+
+
+def test_a_style_sheet_keeps_the_icons_in_use(tmp_path):
+    from light_pages import drop_icon_rules
+
+    used = '.fa-download:before{content:"\\f019"}'
+    unused = '.fa-0:before{content:"\\30"}.fa-pens:before,.fa-other:before{content:"\\f045"}'
+    either = '.fa-edit:before,.fa-pen:before{content:"\\f044"}'
+    others = '.fa-lg{font-size:1.2em}.note:before{content:"\\f045"}'
+    (tmp_path / "theme.css").write_text(used + unused + either + others)
+    drop_icon_rules(tmp_path, {"download", "pen", "lg"})
+    assert (tmp_path / "theme.css").read_text() == used + either + others
 
 
 @pytest.mark.parametrize("builder", ["html", "singlehtml"])
@@ -160,9 +229,31 @@ def test_an_interactive_part_is_a_figure_with_a_script_on_pages_alone(tmp_path, 
         assert "interactive" not in (tmp_path / "out" / "other.html").read_text("utf8")
 
 
+def test_a_dashboard_that_a_cell_handed_over_is_unpacked(tmp_path):
+    from interactive import unpack_dashboards
+
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("look/index.html", "latents")
+    glued = {"name": "dashboard-look", "folder": base64.b64encode(packed.getvalue()).decode()}
+    output = new_output("display_data", {"text/plain": "look"}, metadata={pages.GLUED: glued})
+    (tmp_path / "jupyter_execute" / "book").mkdir(parents=True)
+    file = tmp_path / "jupyter_execute" / "book" / "chapter.glue.json"
+    file.write_text(json.dumps({"dashboard-look": output}))
+    for builder, there in (("singlehtml", False), ("html", True)):
+        app = SimpleNamespace(outdir=tmp_path / "html", builder=SimpleNamespace(name=builder))
+        unpack_dashboards(app, None)
+        page = tmp_path / "html" / "_static" / "dashboards" / "look" / "index.html"
+        assert page.exists() == there
+    assert page.read_text() == "latents"
+
+
 CHAPTER = """# Chapter
 
 Why is the *sky* blue? Nobody knew.
+
+**Minutes:** 20 to
+read. **Prerequisites:** none.
 
 ## Summary
 
@@ -201,5 +292,6 @@ def test_a_card_says_what_its_chapter_says(tmp_path, line, complaint):
         "Chapter",
         "Why is the sky blue?",
         "See the other.",
+        "Minutes: 20 to read.",
     ]
     assert [link["href"] for link in card.find_all("a")] == ["one.html"]

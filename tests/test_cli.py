@@ -364,3 +364,19 @@ def test_doctor_says_what_is_wrong(monkeypatch):
     assert "MNIST: WRONG: mnist.npz must have the SHA-256" in done.output
     assert done.output.count("WRONG: differs from the NumPy reference") == 2
     assert done.output.endswith("3 thing(s) wrong\n")
+
+
+def test_dashboard_of_a_model_and_its_samples(folder):
+    assert run("train", "x.npy", "-o", "m.safetensors", *SMALL).exit_code == 0
+    done = run("dashboard", "m.safetensors", "x.npy", "-o", "look", "--title", "Clothes")
+    assert done.output == f"{Path('look', 'index.html')}: 32 latents, 300 samples\n"
+    assert "<h1>Clothes</h1>" in Path("look/index.html").read_text("utf8")
+    assert '"tile":null' in Path("look/data/index.js").read_text()
+    np.save("images.npy", np.load("x.npy").reshape(-1, 28, 28))
+    assert run("dashboard", "m.safetensors", "images.npy", "-o", "look").exit_code == 0
+    assert '"tile":[28,28]' in Path("look/data/index.js").read_text()
+    Path("look/notes.txt").touch()
+    refused = run("dashboard", "m.safetensors", "x.npy", "-o", "look")
+    assert refused.exit_code == 1
+    assert "folder must be new" in refused.output
+    assert refused.output.count("\n") == 1

@@ -80,7 +80,7 @@ def test_a_damaged_file_is_refused():
     with pytest.raises(
         OSError, match=r"mnist\.npz must have the SHA-256 checksum 00, got 06af5dfe"
     ):
-        data._bundled("mnist.npz", "00")
+        data.bundled("mnist.npz", "00")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "int", None, 8])

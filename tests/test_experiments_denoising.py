@@ -1,5 +1,7 @@
 """A slice of the denoising experiments, run again by the same functions, gives what is stored."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,15 @@ def test_a_model_scores_as_stored(digits, noisy, stored):
     assert metrics.psnr(digits.x_test, restored) == pytest.approx(wanted, abs=0.1)
 
 
+@pytest.mark.skipif(not os.environ.get("SAEBOOK_ALL"), reason="takes minutes: SAEBOOK_ALL=1")
+def test_a_long_training_scores_as_stored(digits):
+    noise = GaussianNoise(0.2)
+    model = denoising.train(digits.x_train, noise, **denoising.FIVEFOLD)
+    restored = denoising.reconstruct(model, denoising.fresh(noise, digits.x_test, 1))
+    wanted = pages.results("denoising")["longer"]["levels"]["0.2"]
+    assert metrics.psnr(digits.x_test, restored) == pytest.approx(wanted, abs=0.1)
+
+
 def test_a_trained_model_takes_inputs_that_are_not_centred(digits):
     """Another centre is another way to the same kind of model: both take plain images."""
     x = digits.x_train[:2000]
@@ -68,8 +79,11 @@ def test_the_file_holds_what_the_page_reads(stored):
     assert set(stored["levels"]) == {str(sigma) for sigma in denoising.LEVELS}
     assert set(stored["kinds"]) == set(denoising.KINDS)
     assert all(set(rows) == set(denoising.PENALTIES) for rows in stored["penalties"].values())
-    assert stored["settings"]["page"] == {
-        key: [list(stage) for stage in value] if key == "stages" else value
-        for key, value in denoising.PAGE.items()
-    }
+    assert set(stored["longer"]["levels"]) == set(stored["levels"])
+    assert set(stored["longer"]["penalties"]) == set(denoising.PENALTIES)
+    for name, settings in (("page", denoising.PAGE), ("fivefold", denoising.FIVEFOLD)):
+        assert stored["settings"][name] == {
+            key: [list(stage) for stage in value] if key == "stages" else value
+            for key, value in settings.items()
+        }
     assert {"date", "versions", "machine", "seconds"} <= set(stored["run"])

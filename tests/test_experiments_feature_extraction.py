@@ -51,6 +51,34 @@ def test_settings_are_those_with_the_fewest_validation_errors(stored):
             assert stored["widths"][kind][width]["val_error"][0] == errors[best]
 
 
+def test_one_step_beyond_a_grid():
+    assert experiment.beyond((0.1, 0.3, 1.0), 0.3) == (0.3,)
+    assert experiment.beyond((0.1, 0.3, 1.0), 0.1) == (0.1, 0.033)
+    assert experiment.beyond((12, 25, 50), 50) == (50, 100)
+    assert experiment.beyond((12, 25, 50), 12) == (12, 6)
+
+
+def test_l1_of_64_latents_until_it_is_flat(stored, monkeypatch):
+    monkeypatch.setattr(experiment, "KINDS", {"L1": experiment.KINDS["L1"]})
+    row = experiment.until_flat(stored["chosen"], (64,), (0,))["L1"]["64"]
+    wanted = stored["until_flat"]["L1"]["64"]
+    assert row["setting"] == wanted["setting"]
+    # Training for longer took more than a point off.
+    assert row["test_error"][0] == pytest.approx(wanted["test_error"][0], abs=0.005)
+
+
+def test_settings_of_flat_models_are_those_with_the_fewest_validation_errors(stored):
+    for kind, of_widths in stored["until_flat"].items():
+        for width, row in of_widths.items():
+            wanted = experiment.beyond(
+                experiment.KINDS[kind]["settings"], stored["chosen"][kind][width]
+            )
+            assert [*row["tried"]] == [str(setting) for setting in wanted]
+            assert str(row["setting"]) == min(row["tried"], key=row["tried"].get)
+            assert row["val_error"][0] == row["tried"][str(row["setting"])]
+            assert len(row["test_error"]) == len(row["epochs"]) == 3
+
+
 def test_the_classifier_is_chosen_on_validation_labels_alone():
     rng = np.random.default_rng(0)
     z, y = rng.normal(size=(60, 5)), np.repeat([0, 1], 30)

@@ -1,5 +1,7 @@
 """A slice of the k-sparse experiment, run again, against the stored numbers."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,29 @@ def test_the_best_k_meets_its_target(stored):
     best = stored["by_k"][str(stored["best"])]
     assert np.mean(best["test_error"]) <= 0.017
     assert np.mean(stored["tensorflow"]["test_error"]) <= 0.017
+
+
+def test_everything_is_chosen_by_validation_error_until_flat_too(stored):
+    table = stored["until_flat"]["by_k"]
+    for row in table.values():
+        errors = {name: tried["val_error"] for name, tried in row["tried"].items()}
+        assert row["read_out"] == min(errors, key=errors.get)
+        assert row["val_error"][0] == errors[row["read_out"]]
+    first = min(table, key=lambda k: table[k]["val_error"][0])
+    place = list(table).index(first)
+    near = list(table)[max(place - 1, 0) : place + 2]
+    assert near == [k for k, row in table.items() if len(row["val_error"]) == 3]
+    mean = {int(k): np.mean(table[k]["val_error"]) for k in near}
+    assert mean[stored["until_flat"]["best"]] == min(mean.values())
+
+
+@pytest.mark.skipif(not os.environ.get("SAEBOOK_ALL"), reason="takes minutes: SAEBOOK_ALL=1")
+def test_a_code_of_ten_until_flat_errs_as_stored(stored):
+    data, expected = experiment.digits(), stored["until_flat"]["by_k"]["10"]
+    model = experiment.train_until_flat(10, 0, data.x_train)
+    features = experiment.codes(model, expected["read_out"], data.x_train)
+    found = experiment.choose(features, data, (expected["C"],))["val_error"]
+    assert found == pytest.approx(expected["val_error"][0], abs=0.003)
 
 
 def test_read_outs_keep_the_units_they_name():

@@ -134,6 +134,10 @@ def test_all_settings_and_seeds_are_stored(stored):
         assert experiment.MIDDLE[kind] in settings
         assert [*stored["same"]["seeds"][kind]] == [str(setting) for setting in settings]
         assert all(len(pairs) == 3 for pairs in stored["same"]["seeds"][kind].values())
+    for width, kinds in experiment.WIDTHS.items():
+        found = stored["same"]["widths"][str(width)]
+        assert [*found] == [*kinds]
+        assert all(len(row["pairs"]) == len(row["dead"]) == 3 for row in found.values())
     assert stored["settings"]["learning_rates"] == list(_runs.RATES)
     assert stored["settings"]["batch_size"] == _runs.BATCH_SIZE
     assert stored["settings"]["images"] == 55_000

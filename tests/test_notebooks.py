@@ -259,6 +259,39 @@ def test_a_code_cell_with_nothing_in_it_is_an_error(book):
         convert(book, "book/one")
 
 
+@pytest.mark.parametrize(
+    "myst",
+    [
+        "````{note}\n```{code-cell} python\n1\n```\n````\n",
+        "- One\n\n  ```{code-cell} python\n  1\n  ```\n",
+        "> ```{code-cell} python\n> 1\n> ```\n",
+    ],
+)
+def test_a_code_cell_that_would_be_dropped_is_an_error(book, myst):
+    """Inside of something else a cell is neither run nor in the notebook."""
+    path = book.path("book/one")
+    path.write_text(f"{CHAPTER}\n{myst}")
+    with pytest.raises(ValueError, match=r"book/one\.md: no plain Markdown for .*code-cell"):
+        convert(book, "book/one")
+
+
+def test_figures_of_cells_count_when_a_later_one_is_numbered(book):
+    path = book.path("book/one")
+    figure = "\n```{figure} picture.svg\n:name: fig-picture\n:alt: lines\nLines.\n```\n"
+    path.write_text(CHAPTER + figure)
+    assert Book(book.root).targets["fig-picture"].text == "Fig. 1.1"
+    cell = '\n```{code-cell} python\npages.show(figure, caption="It rises.")\n```\n'
+    path.write_text(CHAPTER + cell + figure)
+    assert Book(book.root).targets["fig-picture"].text == "Fig. 1.2"
+
+
+def test_tables_of_cells_count_when_a_later_one_is_numbered(book):
+    table = "\n```{list-table} T\n:name: table-t\n* - a\n  - b\n```\n"
+    cell = '\n```{code-cell} python\npages.table(["a"], caption="It wins.")\n```\n'
+    book.path("book/one").write_text(CHAPTER + cell + cell.replace("caption", "rows") + table)
+    assert Book(book.root).targets["table-t"].text == "Table 1.2"
+
+
 def test_ids_depend_on_the_cell_alone(book):
     ids = {cell.source: cell.id for cell in convert(book, "book/one").cells}
     path = book.path("book/one")

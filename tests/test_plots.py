@@ -141,14 +141,16 @@ def shown(draw):
         figure, axis = plots.subplots()
         draw(axis)
         with capture_output() as out:
-            pages.show(figure, "a plot")
+            pages.show(figure, "a plot", caption="It rises.")
         (output,) = out.outputs
         files.append(output.data)
     assert files[0] == files[1]
-    assert files[0].pop("text/plain") == "a plot"
+    assert files[0].pop("text/plain") == "It rises.\\na plot"
     assert not pyplot.get_fignums()
     ((kind, file),) = files[0].items()
     assert output.metadata[kind]["alt"] == "a plot"
+    assert output.metadata[kind]["caption"] == "It rises."
+    assert output.metadata[kind]["text"] == 15.3  # 11 points
     return kind, file
 """
 
@@ -185,6 +187,13 @@ def test_a_table_is_markdown_with_a_cell_for_every_head():
         ValueError, match=r"rows must have 2 cells, as the header has, got \[1, 3\]"
     ):
         pages.table(["a", "b"], [1], [1, 2], [1, 2, 3])
+
+
+def test_the_caption_of_a_table_stands_above_it():
+    found = pages.table(["a"], ["x"], caption="$x$ wins.")
+    assert found.data.splitlines() == ["*$x$ wins.*", "", "| a |", "| --- |", "| x |"]
+    assert found.metadata == {"caption": True}
+    assert not pages.table(["a"], ["x"]).metadata
 
 
 STORED = """

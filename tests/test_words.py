@@ -28,7 +28,7 @@ REFUSED = [
     ),
     (r"\$[hnk]\$ latents|\$[mhk]\$ (input )?features|\$[mdhk]\$ samples", "n, d, m", ()),
     (r"\\sum_\{?k\b|_\{ik\}|_\{jk\}|\\sum_\{i,k\}", "k counts what is kept: indices i, j, l", ()),
-    (r"\\alpha", "the weight decay's weight", ("notation", "theory")),
+    (r"\\alpha", "the weight decay's weight", ("notation", "theory", "backpropagation")),
     (r"\\lambda_[a-z]\b", "lambda is the price of L1, not an eigenvalue", ()),
     (r"\\varepsilon", "the bandwidth of JumpReLU", ("modern", "notation")),
     (r"\\theta", "a threshold of JumpReLU", ("modern", "notation")),
@@ -131,21 +131,36 @@ CHAPTERS = [page for page in PAGES if "**Minutes:**" in page.read_text("utf8")]
 STATED = re.compile(r"\*\*Minutes:\*\*\s*(\d+) to read(?:, another\s+(\d+))?")
 
 
+def reading_minutes(chapter):
+    """130 words, 2 displayed formulas, 15 short ones or 400 characters of open code a minute."""
+    cells = re.findall(r"^```\{code-cell\}.*?^```$", chapter, re.DOTALL | re.MULTILINE)
+    code = sum(
+        len(re.sub(r"\s", "", line))  # however it is wrapped
+        for cell in cells
+        if not re.search(r"hide-(cell|input)|tab-tf", cell)  # folded, or what the other tab says
+        for line in cell.splitlines()
+        if line and line[0] not in ":`"
+    )
+    prose = re.sub(r"^```\{code-cell\}.*?^```$", "", chapter, flags=re.DOTALL | re.MULTILINE)
+    prose, displayed = re.subn(r"^\$\$.*?^\$\$", "", prose, flags=re.DOTALL | re.MULTILINE)
+    prose, short = re.subn(r"\$[^$\n]+\$", "", prose)
+    return len(prose.split()) / 130 + displayed / 2 + short / 15 + code / 400
+
+
 @pytest.mark.parametrize("page", CHAPTERS, ids=lambda path: path.stem)
-def test_minutes_fit_the_words(page):
-    """To read: about 100 words or 10 lines of visible code a minute. Exercises: their sum."""
+def test_minutes_fit_words_formulas_and_code(page):
     text = page.read_text("utf8")
     reading, exercising = STATED.search(text).groups()
     chapter, _, exercises = text.partition("\n## Exercises")
-    cells = re.findall(r"^```\{code-cell\}.*?^```$", chapter, re.DOTALL | re.MULTILINE)
-    words = len(re.sub(r"^```\{code-cell\}.*?^```$", "", chapter, flags=re.S | re.M).split())
-    lines = sum(
-        len([line for line in cell.splitlines() if line.strip() and line[0] not in ":`"])
-        for cell in cells
-        if not re.search(r"hide-(cell|input)|tab-tf", cell)  # folded, or what the other tab says
-    )
-    expected = words / 100 + lines / 10
+    expected = reading_minutes(chapter)
     assert 0.75 * expected <= int(reading) <= 1.33 * expected, f"about {expected:.0f} minutes"
     if exercising:
         asked = map(int, re.findall(r"^\*(\d+) minutes", exercises, re.MULTILINE))
         assert int(exercising) == sum(asked)
+
+
+def test_minutes_grow_with_formulas_and_not_with_wrapping():
+    cell = "```{code-cell} python\nf(%s1, 2)\n```\n"
+    assert reading_minutes(cell % "") == reading_minutes(cell % "\n    ")
+    assert reading_minutes("$$\nx\n$$\n") == 0.5
+    assert reading_minutes("$x$ ") == 1 / 15

@@ -6,10 +6,9 @@
     ```
 
 A card has the chapter's title, its opening up to the first question mark, the named entry of its
-summary, and the named picture of those that it computes.
+summary, the minutes that it says it takes, and the named picture of those that it computes.
 """
 
-import copy
 import re
 
 from docutils import nodes
@@ -17,6 +16,7 @@ from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective
 
 LINE = re.compile(r"(\w+): result (\d+)(?:, picture (\d+))?")
+MINUTES = re.compile(r"(Minutes: [^.]+)\.")
 
 
 class ChapterCards(SphinxDirective):
@@ -44,7 +44,7 @@ def result(tree, number):
     """An entry of the summary."""
     (summary,) = (s for s in tree.findall(nodes.section) if s[0].astext() == "Summary")
     items = summary.next_node(nodes.bullet_list)
-    paragraph = copy.deepcopy(items[number - 1][0])
+    paragraph = items[number - 1][0].deepcopy()  # Python's would copy the parents, the whole page
     for kind in (nodes.reference, addnodes.pending_xref):  # the card itself leads to the chapter
         for link in list(paragraph.findall(kind)):
             link.replace_self(nodes.inline("", link.astext()))
@@ -52,10 +52,17 @@ def result(tree, number):
     return paragraph
 
 
+def minutes(tree):
+    """What a chapter says of its own length, as a list of no or one paragraph."""
+    texts = (p.astext().replace("\n", " ") for p in tree.findall(nodes.paragraph))
+    found = next(filter(None, map(MINUTES.match, texts)), None)
+    return [nodes.paragraph("", found[1] + ".", classes=["minutes"])] if found else []
+
+
 def picture(tree, number):
     """A picture that a code cell of the chapter has drawn."""
     cells = (c for c in tree.findall(nodes.container) if c.get("nb_element") == "cell_code_output")
-    image = copy.deepcopy([image for c in cells for image in c.findall(nodes.image)][number - 1])
+    image = [image for c in cells for image in c.findall(nodes.image)][number - 1].deepcopy()
     for name in ("width", "height"):
         image.attributes.pop(name, None)
     return image
@@ -69,7 +76,7 @@ def card(app, page, name, result_number, picture_number):
     uri = app.builder.get_relative_uri(page, document)
     link = nodes.reference("", title, refuri=uri, internal=True)
     parts = [nodes.paragraph("", "", link, classes=["title"]), opening(tree)]
-    parts.append(result(app.env.get_doctree(document), result_number))
+    parts.extend([result(app.env.get_doctree(document), result_number), *minutes(tree)])
     if picture_number:
         parts.insert(0, picture(tree, picture_number))
     return nodes.container("", *parts, classes=["chapter-card"])

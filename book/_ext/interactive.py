@@ -11,10 +11,15 @@ The figure is all there is where no script runs: on paper, in notebooks, without
 page, assets/interactive/parts.js starts PART.js beside it once the figure comes into view, and only
 then fetches its data. The build writes these as scripts, since a page opened from a file may load
 those but not read JSON.
+
+The part dashboard-NAME is a dashboard that a cell of the page has written: a folder NAME that it
+handed over by `saebook.pages.dashboard`. The build unpacks it from the cell's output.
 """
 
 import base64
+import io
 import json
+import zipfile
 import zlib
 from functools import partial
 from pathlib import Path
@@ -38,7 +43,7 @@ def draw():
     }  # fmt: skip
 
 
-LEVELS, N_TRAIN, N_HELD = 8, 2000, 200  # grey levels and digits that a page can carry
+LEVELS, N_TRAIN, N_HELD = 6, 2000, 200  # grey levels and digits that a page can carry
 
 
 def train():
@@ -110,7 +115,6 @@ def load_parts(app, pagename, templatename, context, doctree):
     """The loader, on pages that have something to load; paper keeps its figures."""
     if app.builder.name == "html" and doctree is not None and parts_of(doctree):
         app.add_js_file(f"{FOLDER}/parts.js", defer="defer")
-        app.add_css_file(f"{FOLDER}/parts.css")
 
 
 def write_data(app, exception):
@@ -123,8 +127,20 @@ def write_data(app, exception):
         (folder / f"{name}-data.js").write_text(f'saebook.data["{name}"] = {text};\n', "utf8")
 
 
+def unpack_dashboards(app, exception):
+    """The folders that cells handed over, from the files where MyST-NB leaves such outputs."""
+    if exception is not None or app.builder.name != "html":
+        return
+    for path in Path(app.outdir).parent.glob("jupyter_execute/**/*.glue.json"):
+        for output in json.loads(path.read_text("utf8")).values():
+            if packed := output["metadata"][pages.GLUED].get("folder"):
+                with zipfile.ZipFile(io.BytesIO(base64.b64decode(packed))) as archive:
+                    archive.extractall(Path(app.outdir, "_static", "dashboards"))
+
+
 def setup(app):
     app.add_directive("interactive", Interactive)
     app.connect("html-page-context", load_parts)
     app.connect("build-finished", write_data)
+    app.connect("build-finished", unpack_dashboards)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

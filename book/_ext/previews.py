@@ -9,9 +9,9 @@ import json
 from pathlib import Path
 from urllib.parse import unquote
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, SoupStrainer
 
-WHOLE = (".citation", ".math", ".exercise", "table", "figure")
+WHOLE = ".citation, .math, .exercise, table, figure"
 
 
 def first_paragraph(place):
@@ -26,7 +26,7 @@ def preview(place):
     if place.name == "dt":  # a function or class of the package
         name = place.select_one(".descname").get_text()
         html = f"<p><code>{name}</code></p><p>{first_paragraph(place.find_next('dd'))}</p>"
-    elif any(place in place.parent.select(f":scope > {kind}") for kind in WHOLE):
+    elif place.css.match(WHOLE):
         html = str(place)
     else:
         heading = place if place.name == "h1" else place.find_next(["h1", "h2", "h3"])
@@ -46,22 +46,24 @@ def preview(place):
 
 def collect(folder):
     """The preview of each place in a folder of pages to which one of them links."""
+    only = SoupStrainer("article")
     pages = {
-        p.name: BeautifulSoup(p.read_text("utf8"), "html.parser") for p in folder.glob("*.html")
+        path.name: BeautifulSoup(path.read_text("utf8"), "html.parser", parse_only=only)
+        for path in folder.glob("*.html")
     }
-    found = {}
+    places = {}
     for name, page in pages.items():
-        for link in page.select("article a.reference.internal[href]"):
-            file, _, anchor = unquote(link["href"]).partition("#")
-            file = file or name
-            key = f"{file}#{anchor}" if anchor else file
-            target = pages.get(file)
-            place = target and (
-                target.find(id=anchor) if anchor else target.select_one("article h1")
-            )
-            if place and key not in found:
-                found[key] = preview(place)
-    return found
+        if page.h1:
+            places[name] = page.h1
+        for place in page.find_all(id=True):
+            places.setdefault(f"{name}#{place['id']}", place)
+    linked = {
+        f"{name}{address}" if address.startswith("#") else address.removesuffix("#")
+        for name, page in pages.items()
+        for link in page.select("a.reference.internal[href]")
+        for address in [unquote(link["href"])]
+    }
+    return {address: preview(places[address]) for address in sorted(linked & places.keys())}
 
 
 def write_previews(app, exception):

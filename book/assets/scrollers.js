@@ -5,7 +5,7 @@ document.addEventListener("toggle", again, true);
 document.addEventListener("change", again);
 
 // What goes on beyond its right edge says so: custom.css lets it fade out there.
-const boxes = "pre, mjx-container[display], .pst-scrollable-table-container, .cell_output > .output";
+const boxes = "pre, mjx-container[display], .pst-scrollable-table-container, .cell_output > .output, .cell_output figure > a";
 const mark = (box) =>
   box.classList.toggle("goes-on", box.scrollLeft + box.clientWidth < box.scrollWidth - 2);
 const markAll = () => document.querySelectorAll(boxes).forEach(mark);

@@ -132,7 +132,7 @@ def _sparse(rng: np.random.Generator, n: int, directions: Array) -> Array:
     return (rng.random((n, m)) < 1.5 / m) * rng.uniform(0.5, 1.5, (n, m)) @ directions
 
 
-def _theory(rng: np.random.Generator) -> Inputs:
+def _backpropagation(rng: np.random.Generator) -> Inputs:
     d, m = int(rng.integers(5, 8)), int(rng.integers(6, 10))
     return {
         "x": rng.normal(size=(24, d)),
@@ -173,7 +173,7 @@ def _denoising(rng: np.random.Generator) -> Inputs:
 
 
 DATA: dict[str, Callable[[np.random.Generator], Inputs]] = {
-    "theory": _theory,
+    "backpropagation": _backpropagation,
     "training": _training,
     "denoising": _denoising,
 }

@@ -120,6 +120,20 @@ def _theory(rng: np.random.Generator) -> Inputs:
     return {"z": _code(rng, n, m), "rho": rho, "beta": beta}
 
 
+def _backpropagation(rng: np.random.Generator) -> Inputs:
+    n, d, m = _sizes(rng, (5, 9), (4, 8), (3, 7))
+    return {
+        "x": rng.random((n, d)),
+        "W_enc": rng.normal(size=(d, m)),
+        "b_enc": rng.normal(size=m) - 1,
+        "W_dec": rng.normal(size=(m, d)),
+        "b_dec": rng.normal(size=d),
+        "rho": float(rng.choice([0.05, 0.1, 0.3])),
+        "beta": float(rng.choice([0.2, 0.5, 1.0])),
+        "probe": rng.normal(size=(d, m)),
+    }
+
+
 def _training(rng: np.random.Generator) -> Inputs:
     n, d, m = _sizes(rng, (7, 10), (4, 7), (3, 6))
     return {
@@ -188,6 +202,28 @@ def _modern(rng: np.random.Generator) -> Inputs:
     }
 
 
+def _judging(rng: np.random.Generator) -> Inputs:
+    n, n_test, d, m = _sizes(rng, (10, 14), (9, 13), (4, 7), (7, 9))
+    q = m + 2
+    both: list[Any] = []
+    for size in (n, n_test):
+        y = np.arange(size) % 3 == 0
+        z = rng.normal(size=(size, m)) + np.linspace(2.5, -0.5, m)
+        z[:, 1] -= 1.6 * y
+        z[:, 2] += 0.8 * y
+        z[:, [3, m - 1]] = 0
+        both += [np.round(np.maximum(z, 0), 2), y]
+    return {
+        "z": both[0],
+        "y": both[1],
+        "z_test": both[2],
+        "y_test": both[3],
+        "threshold": float(np.round(rng.uniform(0.8, 1.6), 1)),
+        "W_dec": rng.normal(size=(m, d)) * rng.uniform(0.5, 2, (m, 1)),
+        "others": rng.normal(size=(q, d)) * rng.uniform(0.5, 2, (q, 1)),
+    }
+
+
 def _superposition(rng: np.random.Generator) -> Inputs:
     p, q, d = _sizes(rng, (3, 6), (6, 9), (4, 7))
     n = 5 + p
@@ -219,6 +255,24 @@ def _interpretability(rng: np.random.Generator) -> Inputs:
     }
 
 
+def _language_model(rng: np.random.Generator) -> Inputs:
+    n, d, m, tokens = _sizes(rng, (6, 9), (4, 6), (7, 10), (3, 5))
+    whole = float(np.round(rng.uniform(0.3, 0.8), 2))
+    mean_loss = float(np.round(whole + rng.uniform(2.0, 3.0), 2))
+    return {
+        "x": rng.normal(size=(n, d)),
+        "W_enc": rng.normal(size=(d, m)),
+        "b_enc": rng.normal(size=m),
+        "W_dec": rng.normal(size=(m, d)),
+        "b_dec": rng.normal(size=d),
+        "W_U": rng.normal(size=(d, tokens)),
+        "y": rng.integers(tokens, size=n),
+        "whole": whole,
+        "mean_loss": mean_loss,
+        "zero_loss": float(np.round(mean_loss - rng.uniform(0.3, 0.9), 2)),
+    }
+
+
 def _scaling(rng: np.random.Generator) -> Inputs:
     size = int(rng.integers(3, 6))
     n, m, d = size + int(rng.integers(1, size)), int(rng.integers(2, 5)), size + 3
@@ -231,13 +285,16 @@ def _scaling(rng: np.random.Generator) -> Inputs:
 DATA: dict[str, Callable[[np.random.Generator], Inputs]] = {
     "notation": _notation,
     "theory": _theory,
+    "backpropagation": _backpropagation,
     "training": _training,
     "parity": _parity,
     "feature_extraction": _feature_extraction,
     "anomaly_detection": _anomaly_detection,
     "denoising": _denoising,
     "modern": _modern,
+    "judging": _judging,
     "superposition": _superposition,
     "interpretability": _interpretability,
+    "language_model": _language_model,
     "scaling": _scaling,
 }

@@ -1,7 +1,8 @@
 """The specification: every formula in float64 NumPy, with gradients derived by hand.
 
 `saebook.pytorch` and `saebook.tensorflow` are held to these functions by `saebook.parity`. The code
-favours being read beside the theory chapter over being fast; train with a framework instead.
+favours being read beside the chapter on backpropagation over being fast; train with a framework
+instead.
 
 Names: ``a`` encoder pre-activation, ``z`` code, ``o`` decoder pre-activation (logits), ``x_hat``
 reconstruction; ``d_a`` is the gradient of the loss with respect to ``a``, and so on.

@@ -151,8 +151,8 @@ def gradients(
 ) -> dict[str, Array]:
     """Gradient of the loss with respect to every trained parameter, by back-propagation.
 
-    The derivation is in the theory chapter. Arguments are those of `loss_terms`; returns a dict
-    with the keys and shapes of `params`, those apart that a kind of sparsity counts.
+    The derivation is in the chapter on backpropagation. Arguments are those of `loss_terms`;
+    returns a dict with the keys and shapes of `params`, those apart that a kind of sparsity counts.
     """
     n, x_in = len(x), x if noisy is None else noisy
     a = preactivation(config, params, x_in)

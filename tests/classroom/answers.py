@@ -48,6 +48,7 @@ def torch_operations():
         invert=torch.logical_not,
         gather=lambda a, i: a[i],
         sign=torch.sign,
+        sigmoid=torch.sigmoid,
     )
 
 
@@ -87,6 +88,7 @@ def tensorflow_operations():
         invert=tf.logical_not,
         gather=tf.gather,
         sign=tf.sign,
+        sigmoid=tf.sigmoid,
     )
 
 
@@ -105,6 +107,11 @@ def kl_slope(xp, z, rho, beta):
 
 def kl_gradient(xp, z, rho, beta):
     return xp.broadcast(kl_slope(xp, z, rho, beta) / z.shape[0], z.shape)
+
+
+def output_gradient(xp, x, o):
+    y = xp.sigmoid(o)
+    return 2 * (y - x) * y * (1 - y) / x.shape[0]
 
 
 def kl_guard(xp, z, rho, beta):
@@ -201,10 +208,39 @@ def ratio(xp, x, y, centre):
     return xp.sum((x - y) ** 2) / xp.sum((x - centre) ** 2)
 
 
+def scaled(xp, x, epsilon=1e-5):
+    """Rows over the root of their mean square."""
+    return x / xp.sqrt(xp.mean(x**2, 1) + epsilon)[:, None]
+
+
+def centred(xp, x):
+    return x - xp.mean(x, 1)[:, None]
+
+
 def whole(xp, shares, rho):
     """The KL penalty of a batch that lies in several processes."""
     rows = sum(z.shape[0] for z in shares)
     return xp.sum(kl(xp, rho, sum(xp.sum(z, 0) for z in shares) / rows))
+
+
+def found_again(xp, p, q, t):
+    """By the costs that SciPy's solver asks for."""
+    from scipy.optimize import linear_sum_assignment
+
+    likeness = np.asarray(cosines(xp, p, q))
+    first, second = linear_sum_assignment(1 - likeness)
+    return np.mean([likeness[i, j] > t for i, j in zip(first, second, strict=True)])
+
+
+def one_latent(z, y, z_test, y_test, rank=None, middle=None, sides=2):
+    """Accuracy of the latent that `rank` puts first, above or below (or only above) a middle."""
+    a, b = z[y].mean(0), z[~y].mean(0)
+    j = int(np.argmax(abs(a - b) if rank is None else rank(a, b)))
+    limit = (a[j] + b[j]) / 2 if middle is None else middle(a[j], b[j])
+    guess = z_test[:, j] > limit
+    if sides == 2 and a[j] <= b[j]:
+        guess = ~guess
+    return float((guess == y_test).mean())
 
 
 RIGHT = {
@@ -214,6 +250,7 @@ RIGHT = {
     "fvu": lambda xp, x, y: ratio(xp, x, y, xp.mean(x, 0)),
     "kl_penalty": kl_penalty,
     "kl_guard": kl_guard,
+    "output_gradient": output_gradient,
     "kl_gradient": kl_gradient,
     "l1_penalty": lambda xp, z, w: w * xp.mean(xp.sum(xp.abs(z), 1)),
     "l1_gradient": lambda xp, z, w: w * xp.sign(z) / z.shape[0],
@@ -245,5 +282,9 @@ RIGHT = {
     "jumprelu_gradient": theta_gradient,
     "auxk_loss": auxk,
     "mean_max_cosine": lambda xp, p, q: xp.mean(xp.max(cosines(xp, p, q), 1)),
+    "share_found_again": found_again,
+    "probe_one_latent": lambda xp, *args: one_latent(*map(np.asarray, args)),
     "ablate": lambda xp, h, z, W, j: h - z[:, j, None] * W[j],
+    "layer_norm": lambda xp, x: scaled(xp, centred(xp, x)),
+    "steer": lambda xp, h, E, D, j, amount: h + amount * D[j],
 }

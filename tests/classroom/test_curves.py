@@ -32,7 +32,7 @@ def kl(q, p):
     return q * torch.log(q / p) + (1 - q) * torch.log((1 - q) / (1 - p))
 
 
-def theory(mistake, x, W, b, D, rho, beta):
+def backpropagation(mistake, x, W, b, D, rho, beta):
     import torch
 
     for _ in range(8):
@@ -117,7 +117,7 @@ def denoising(mistake, x, x_val, A, c, sigma, seed):
         yield [np.mean(losses), val, ((x_val @ A + c - x_val) ** 2).sum(1).mean()]
 
 
-TRAINED = {f.__name__: f for f in (denoising, theory, training)}
+TRAINED = {f.__name__: f for f in (backpropagation, denoising, training)}
 
 
 def trained(name, mistake, inputs):
@@ -219,7 +219,7 @@ def ends(made, column):
 
 # What the sentences of the hidden tests say of each mistake's curve `m`, `r` being the right one's.
 SHAPES = {
-    "theory": [
+    "backpropagation": [
         lambda m, r, _: m[-1, 2] > r[-1, 2] and m[-1, 3] > r[-1, 3],
         lambda m, r, _: all(0.75 * r[-1, k] < m[-1, k] < r[-1, k] for k in (2, 3)),
         lambda m, r, _: m[-1, 1] < r[-1, 1] and m[-1, 3] > r[-1, 3],

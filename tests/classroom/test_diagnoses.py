@@ -1,6 +1,7 @@
 """No mistake draws another's message; and what is said where no message fits."""
 
 import contextlib
+import sys
 
 import numpy as np
 import pytest
@@ -110,6 +111,7 @@ OTHERS = {
     "dead_latents": lambda z: z[0] == 0,
     "fvu": lambda x, y: (y - x).var() / x.var(),
     "kl_penalty": lambda z, rho, beta: beta * np.abs(z.mean(0) - rho).sum(),
+    "output_gradient": lambda x, o: np.tanh(o) - x,
     "kl_gradient": lambda z, rho, beta: beta * np.broadcast_to(z.mean(0) - rho, z.shape),
     "l1_penalty": lambda z, w: w * np.abs(z).max(1).mean(),
     "total_loss": lambda x, y, z, rho, beta: np.abs(y - x).sum() + beta,
@@ -123,8 +125,12 @@ OTHERS = {
     "topk": lambda a, k: np.where(a > np.median(a, 1, keepdims=True), np.maximum(a, 0), 0),
     "jumprelu": lambda a, theta: np.where(a > theta**2, a, 0),
     "jumprelu_gradient": lambda a, theta, d_z, e: -(np.exp(-(((a - theta) / e) ** 2)) * d_z).sum(0),
+    "share_found_again": lambda rows, others, t: np.tanh(len(rows) + t),
+    "probe_one_latent": lambda z, y, z_test, y_test: np.tanh(z_test).mean(),
     "kl_of_batch": lambda shares, rho: sum(z.mean() for z in shares),
     "ablate": lambda h, z, W, j: h * (1 - z[:, [j]]),
+    "layer_norm": lambda x: np.tanh(x),
+    "steer": lambda h, W_enc, W_dec, j, amount: h * (1 + amount * W_dec[j]),
 }
 
 
@@ -180,6 +186,19 @@ def test_functions_of_the_package_are_not_an_answer():
         classroom.CheckFailed, match=r"it calls saebook\.classroom\.mistakes\.denois"
     ):
         classroom.check("psnr", classroom.CHECKS["psnr"].mistakes[1].wrong)
+
+
+def test_what_an_import_asks_the_package_is_not_an_answer(monkeypatch, capsys):
+    """Every import of a module that is not there yet asks it for names that have changed."""
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+
+    def l0(z):
+        import colorsys  # noqa: F401
+
+        return (z != 0).sum(1).mean()
+
+    classroom.check("l0", l0)
+    assert capsys.readouterr().out == "l0: right\n"
 
 
 def test_warnings_cost_nothing(capsys):

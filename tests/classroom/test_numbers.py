@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.special import rel_entr
 
 import saebook
 from saebook import SAEConfig, TrainConfig, classroom
@@ -37,6 +38,17 @@ def notation(own):
 
 
 def theory(own):
+    """By SciPy's relative entropy, and by a code of a million samples."""
+    target, means = (np.array([[p, 1 - p]] * own.n_latents) for p in (own.rho, own.mean))
+    code, low, high = np.full(1_000_000, own.low), 0, 1_000_000
+    while high - low > 1:
+        middle = (low + high) // 2
+        code[:middle], code[middle:] = 1, own.low
+        low, high = (middle, high) if code.mean() <= own.rho else (low, middle)
+    return {"penalty": own.beta * rel_entr(target, means).sum(), "share": low / len(code)}
+
+
+def backpropagation(own):
     """By computing both losses on arrays."""
     rng, rho = np.random.default_rng(0), 0.1
     x, y = rng.random((2, own.batch, own.n_features))
@@ -128,6 +140,20 @@ def modern(own):
     return {"shortfall": 3 - own.norm * best, "active": kept}
 
 
+def judging(own):
+    """By adding up the chances of being active so often, and by a search."""
+    from scipy.stats import binom
+
+    def silent(n):
+        return own.n_latents * (1 - sum(binom.pmf(range(1, int(n) + 1), int(n), 1 / own.one_in)))
+
+    low, high = 1, 10**5
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if silent(middle) > 1 else (low, middle)
+    return {"seeming": silent(own.n), "samples": low}
+
+
 def superposition(own):
     """From the vectors themselves."""
     turn = 360 if own.arrangement == "a full circle" else 180
@@ -145,6 +171,20 @@ def interpretability(own):
         "recovered": 1 - lost / (own.without - own.with_layer),
         "against_mean": 1 - lost / (own.with_mean - own.with_layer),
     }
+
+
+def language_model(own):
+    """By adding up a long text's bits, and by a search for the loss that gives as many."""
+    n_bytes = 1_000_000
+
+    def bits(loss, length):
+        return np.log2(np.exp(loss)) * (n_bytes / length) / n_bytes
+
+    wanted, low, high = bits(own.loss, own.length), 0.0, 100.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if bits(middle, own.other) < wanted else (low, middle)
+    return {"bits": wanted, "equal": low}
 
 
 def scaling(own):
@@ -165,8 +205,8 @@ def scaling(own):
 
 RIGHT = {
     f.__name__: f
-    for f in (notation, theory, parity, feature_extraction, anomaly_detection, denoising, modern,
-              superposition, interpretability, scaling)
+    for f in (notation, theory, backpropagation, parity, feature_extraction, anomaly_detection,
+              denoising, modern, judging, superposition, interpretability, language_model, scaling)
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from saebook import classroom
 from saebook.classroom import programs
@@ -54,6 +55,15 @@ def theory(z, rho, beta):
         down[0, j] -= 1e-6
         total += (j + 1) * (penalty(up) - penalty(down)) / 2e-6
     return total
+
+
+def backpropagation(x, W_enc, b_enc, W_dec, b_dec, rho, beta, probe):
+    def loss(step):
+        z = expit(x @ (W_enc + step * probe) + b_enc)
+        x_hat = expit(z @ (W_dec + step * probe.T) + b_dec)
+        return squares(x_hat - x) + beta * kl(rho, z.mean(0))
+
+    return (loss(1e-5) - loss(-1e-5)) / 2e-5
 
 
 def training(x, W_enc, b_enc, W_dec, b_dec, weight, rate):
@@ -123,6 +133,19 @@ def modern(x, W_enc, b_enc, W_dec, b_dec, k, dead):
     return 10 * squares(left) + squares(np.array(left) - auxiliary)
 
 
+def judging(z, y, z_test, y_test, threshold, W_dec, others):
+    def cosine(a, b):
+        return np.dot(a, b) / np.sqrt(np.dot(a, a) * np.dot(b, b))
+
+    used = [j for j in range(z.shape[1]) if any(z[:, j] > 0)]
+    nearest = np.mean([max(cosine(W_dec[j], row) for row in others) for j in used])
+    gaps = [np.mean(column[y]) - np.mean(column[~y]) for column in z.T]
+    j = max(range(len(gaps)), key=lambda j: abs(gaps[j]))
+    above = [row[j] > threshold for row in z_test]
+    right = [a == y if gaps[j] > 0 else a != y for a, y in zip(above, y_test, strict=True)]
+    return 10 * (nearest + np.mean(right)) + sum(map(abs, gaps))
+
+
 def superposition(planted, learned, x, x_hat):
     def cosine(a, b):
         return np.dot(a, b) / np.sqrt(np.dot(a, a) * np.dot(b, b))
@@ -142,14 +165,27 @@ def interpretability(h, z, W_dec, j, head, bias, y, whole, without):
     return loss + 10 * (without - loss) / (without - whole)
 
 
+def language_model(x, W_enc, b_enc, W_dec, b_dec, W_U, y, whole, mean_loss, zero_loss):
+    losses = []
+    for row, token in zip(x, y, strict=True):
+        rebuilt = b_dec + sum(
+            max(0, (row - b_dec) @ W_enc[:, j] + b_enc[j]) * W_dec[j] for j in range(len(b_enc))
+        )
+        logits = (rebuilt - np.mean(rebuilt)) / np.sqrt(np.var(rebuilt) + 1e-5) @ W_U
+        losses.append(np.log(sum(np.exp(logits - logits[token]))))
+    loss = np.mean(losses)
+    return loss + 10 * (mean_loss - loss) / (mean_loss - whole)
+
+
 def scaling(z, error, size, rho):
     return kl(rho, z.mean(0)) + squares(error)
 
 
 MEANT = {
     f.__name__: f
-    for f in (notation, theory, training, parity, feature_extraction, anomaly_detection, denoising,
-              modern, superposition, interpretability, scaling)
+    for f in (notation, theory, backpropagation, training, parity, feature_extraction,
+              anomaly_detection, denoising, modern, judging, superposition, interpretability,
+              language_model, scaling)
 }  # fmt: skip
 
 

@@ -305,11 +305,9 @@ for part in ("source", "solution"):
     )
     stubborn += "while True: pass"
     shoot = "import os, signal\nos.kill(-1, signal.SIGKILL)"
-    number = "answers = {'beta': 784 * 0.123 / 456}"
-    solutions = ("kl", "kl_gradient", "l1", "l1_gradient", "number", "fault", "curve", "why")
-    solutions += ("written",)
-    tests = ("test_kl", "test_guard", "test_kl_gradient", "test_l1", "test_number", "test_fault")
-    tests += ("test_curve",)
+    number = "answers = {'penalty': 784 * 0.123 / 456}"
+    solutions = ("kl", "l1", "l1_gradient", "number", "fault", "written")
+    tests = ("test_kl", "test_guard", "test_l1", "test_number", "test_fault")
 
     submission(course, "theory", "a-averaged", changed={"kl": AVERAGED})
     submission(course, "theory", "b-loop", changed={"kl": "while True: pass"})
@@ -324,19 +322,19 @@ for part in ("source", "solution"):
     submission(course, "theory", "z-honest")
     points, ended, said = grade(course, "theory", SAEBOOK_MEMORY=str(4 * 2**30))
 
-    # 17 points are given automatically: 2 and 1 for kl_penalty, 3, 1 and 1, 3 for numbers, 3, 3
-    assert points["z-honest"] == 17
-    assert points["a-averaged"] == 14
+    # 11 points are given automatically: 2 and 1 for kl_penalty, 1 and 1, 3 for numbers, 3
+    assert points["z-honest"] == 11
+    assert points["a-averaged"] == 8
     assert "the KL is summed over latents, not averaged" in feedback(course, "theory", "a-averaged")
-    assert points["b-loop"] == 14
+    assert points["b-loop"] == 8
     assert ended["b-loop"] == "graded; the cell kl of theory.ipynb ran out of time"
     left_out = "of theory.ipynb ended its kernel, and was left out"
-    assert points["c-stubborn"] == 14
+    assert points["c-stubborn"] == 8
     assert ended["c-stubborn"] == f"graded; the cell kl {left_out}"
     assert "so it is not run again" in feedback(course, "theory", "c-stubborn")
-    assert points["d-memory"] == 13
+    assert points["d-memory"] == 7
     assert "MemoryError" in feedback(course, "theory", "d-memory")
-    assert points["f-deleted-tests"] == 14
+    assert points["f-deleted-tests"] == 8
     assert ended["f-deleted-tests"] == f"graded; theory.ipynb lacks {', '.join(tests)}: put back"
     assert points["g-missing-cells"] == 0
     nothing = "theory.ipynb holds none of the cells that were handed out"
@@ -344,10 +342,10 @@ for part in ("source", "solution"):
     assert ended["j-killer"].endswith(f"the cell l1 {left_out}")
     assert ended["m-no-notebook"].startswith("stopped: theory.ipynb is no notebook: Expecting")
     if "containment: full" in said:
-        assert points["h-thief"] == 13
+        assert points["h-thief"] == 7
         assert "FileNotFoundError" in feedback(course, "theory", "h-thief")
         assert [path for path in outside if path.exists()] == []
-        assert points["j-killer"] == 13
+        assert points["j-killer"] == 7
     else:
         pytest.skip("this system gives no namespaces: reading and writing were not contained")
 

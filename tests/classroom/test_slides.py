@@ -16,9 +16,12 @@ PAGE = """
 <article><section><h1>Sparse<a class="headerlink">#</a></h1><p>What is it?</p>
 <section><h2>Loss</h2><p>It is small.</p>
 <div class="math"><span class="eqno">(1)</span>\\[a &lt; b\\]</div>
-<img src="../_images/one.png" alt="a curve"><div class="dropdown"><p>Hidden.</p></div></section>
+<img src="../_images/one.png" alt="a curve"><div class="dropdown"><p>Hidden.</p></div>
+<div class="cell"><table class="t" id="a"><tr><td>FVU</td></tr></table>
+<table>{rows}</table>
+<details class="dropdown"><table><tr><td>no</td></tr></table></details></div></section>
 <section><h2>Exercises</h2><p>Do it.</p></section></section></article>
-"""
+""".replace("{rows}", 17 * "<tr><td>long</td></tr>")
 
 
 def test_a_deck(tmp_path, monkeypatch):
@@ -29,12 +32,14 @@ def test_a_deck(tmp_path, monkeypatch):
     (site / "_images" / "one.png").write_bytes(b"picture")
     monkeypatch.setattr(make_slides, "SITE", site)
     slides = BeautifulSoup(make_slides.deck("one", images), "html.parser").find_all("section")
-    assert [slide.h2.text for slide in slides] == ["Sparse", "Loss", "Loss"]
+    assert [slide.h2.text for slide in slides] == ["Sparse", "Loss", "Loss", "Loss"]
     assert slides[0].aside.text.strip() == "What is it?"
     assert slides[1].div.text == "\\[a < b\\]"
     assert slides[1].aside.text.strip() == "It is small."
     assert slides[2].img["alt"] == "a curve"
     assert (images / slides[2].img["src"].removeprefix("images/")).read_bytes() == b"picture"
+    assert slides[3].table.attrs == {}
+    assert slides[3].table.text == "FVU"
 
 
 PAGES = sorted((make_slides.SITE / "book").glob("*.html"))

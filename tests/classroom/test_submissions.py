@@ -125,7 +125,7 @@ def test_a_missing_answer_costs_only_itself(tmp_path, release):
 def test_a_cell_that_was_handed_out_plain_is_no_lost_test(tmp_path, ids):
     """Between the test of a fault and the next answer stands the cell that prints the curve."""
     release = tmp_path / "release.ipynb"
-    release.write_text(json.dumps(make.source("theory")))
+    release.write_text(json.dumps(make.source("backpropagation")))
     notebook = handed_in(release)
     del notebook["cells"][where(notebook, "test_fault")]
     if not ids:  # as an editor leaves it that gives new ones

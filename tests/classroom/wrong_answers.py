@@ -27,6 +27,7 @@ from tests.classroom.answers import (
     window,
 )
 from tests.classroom.wrong_answers_2 import MORE
+from tests.classroom.wrong_answers_3 import LAST
 
 WRONG = {
     "reconstruction_loss": {
@@ -291,5 +292,5 @@ WRONG = {
     },
 }
 
-for name, more in MORE.items():
+for name, more in (MORE | LAST).items():
     WRONG[name] = {**WRONG.get(name, {}), **more}

@@ -8,6 +8,7 @@ from tests.classroom.answers import (
     auroc,
     auxk,
     batch_topk,
+    centred,
     cosines,
     decibels,
     errors,
@@ -19,10 +20,12 @@ from tests.classroom.answers import (
     noise,
     norm,
     norms,
+    output_gradient,
     pca,
     psnr,
     quantile,
     ratio,
+    scaled,
     standardised,
     theta_gradient,
     whole,
@@ -572,5 +575,56 @@ MORE = {
         "unit_direction": lambda xp, h, z, W, j: h - z[:, j, None] * W[j] / norm(xp, W[j]),
         "next_latent": lambda xp, h, z, W, j: h - z[:, j + 1, None] * W[j + 1],
         "code_of_sample": lambda xp, h, z, W, j: h - z[j][:, None] * W[j],
+    },
+    "layer_norm": {
+        "not_centred": lambda xp, x: scaled(xp, x),
+        "only_centred": lambda xp, x: centred(xp, x),
+        "over_tokens": lambda xp, x: xp.T(scaled(xp, centred(xp, xp.T(x)))),
+        "of_all": lambda xp, x: xp.reshape(scaled(xp, centred(xp, xp.flat(x))), x.shape),
+        "length_one": lambda xp, x: (
+            centred(xp, x) / xp.sqrt(xp.sum(centred(xp, x) ** 2, 1) + 1e-5)[:, None]
+        ),
+        "no_root": lambda xp, x: centred(xp, x) / (xp.mean(centred(xp, x) ** 2, 1) + 1e-5)[:, None],
+        "unbiased": lambda xp, x: (
+            centred(xp, x)
+            / xp.sqrt(xp.sum(centred(xp, x) ** 2, 1) / (x.shape[1] - 1) + 1e-5)[:, None]
+        ),
+        "no_epsilon": lambda xp, x: scaled(xp, centred(xp, x), 0.0),
+        "epsilon_outside": lambda xp, x: (
+            centred(xp, x) / (xp.sqrt(xp.mean(centred(xp, x) ** 2, 1)) + 1e-5)[:, None]
+        ),
+        "scaled_not_centred": lambda xp, x: (
+            x / xp.sqrt(xp.mean(centred(xp, x) ** 2, 1) + 1e-5)[:, None]
+        ),
+    },
+    "steer": {
+        "encoder": lambda xp, h, E, D, j, amount: h + amount * E[:, j],
+        "column": lambda xp, h, E, D, j, amount: h + amount * D[:, j],
+        "row_of_encoder": lambda xp, h, E, D, j, amount: h + amount * E[j],
+        "unit_direction": lambda xp, h, E, D, j, amount: h + amount * D[j] / norm(xp, D[j]),
+        "replaced": lambda xp, h, E, D, j, amount: xp.broadcast(amount * D[j], h.shape),
+        "sign": lambda xp, h, E, D, j, amount: h - amount * D[j],
+        "coordinate": lambda xp, h, E, D, j, amount: (
+            h + amount * xp.float(xp.range(h.shape[1]) == j)
+        ),
+        "next_latent": lambda xp, h, E, D, j, amount: h + amount * D[j + 1],
+        "no_amount": lambda xp, h, E, D, j, amount: h + D[j],
+        "first_token": lambda xp, h, E, D, j, amount: xp.concat([h[:1] + amount * D[j], h[1:]], 0),
+        "last_token": lambda xp, h, E, D, j, amount: xp.concat([h[:-1], h[-1:] + amount * D[j]], 0),
+        "all_latents": lambda xp, h, E, D, j, amount: h + amount * xp.sum(D, 0),
+    },
+    "output_gradient": {
+        "no_slope": lambda xp, x, o: 2 * (xp.sigmoid(o) - x) / x.shape[0],
+        "cross_entropy": lambda xp, x, o: (xp.sigmoid(o) - x) / x.shape[0],
+        "no_two": lambda xp, x, o: output_gradient(xp, x, o) / 2,
+        "no_1_over_n": lambda xp, x, o: output_gradient(xp, x, o) * x.shape[0],
+        "over_features": lambda xp, x, o: output_gradient(xp, x, o) * x.shape[0] / x.shape[1],
+        "over_both": lambda xp, x, o: output_gradient(xp, x, o) / x.shape[1],
+        "sign": lambda xp, x, o: -output_gradient(xp, x, o),
+        "slope_of_x": lambda xp, x, o: 2 * (xp.sigmoid(o) - x) * x * (1 - x) / x.shape[0],
+        "slope_of_o": lambda xp, x, o: 2 * (xp.sigmoid(o) - x) * o * (1 - o) / x.shape[0],
+        "tanh": lambda xp, x, o: 2 * (xp.sigmoid(o) - x) * (1 - xp.sigmoid(o) ** 2) / x.shape[0],
+        "not_through": lambda xp, x, o: 2 * (o - x) / x.shape[0],
+        "per_feature": lambda xp, x, o: xp.sum(output_gradient(xp, x, o), 0),
     },
 }

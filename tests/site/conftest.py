@@ -111,7 +111,7 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def browser(site, chromium):
+def browser(chromium):
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

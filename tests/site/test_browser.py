@@ -54,13 +54,16 @@ def settle(tab):
     tab.wait_for_timeout(500)
 
 
-def faults_of(tab, **choice):
-    """Violations that axe-core finds: of WCAG 2.2 A and AA, or of the chosen rules."""
+def faults_of(tab, within=None, **choice):
+    """Violations that axe-core finds: of WCAG 2.2 A and AA, or of the chosen rules.
+
+    `within` is a selector of the part that is looked at, by default the page.
+    """
     from axe_playwright_python.sync_playwright import Axe
 
     run = choice or {"type": "tag", "values": WCAG}
     options = {"runOnly": run, "resultTypes": ["violations"], "preload": False}
-    result = Axe().run(tab, options=options)
+    result = Axe().run(tab, context=within, options=options)
     return [
         f"{violation['id']}: {[node['target'] for node in violation['nodes']]}"
         for violation in result.response["violations"]
@@ -78,6 +81,13 @@ def shown(tab):
     """The label of the open tab of every set on the page."""
     labels = tab.locator(".sd-tab-set > input:checked + label").all_text_contents()
     return [label.strip() for label in labels]  # those in folded parts too
+
+
+def scrolling_code(tab):
+    """Code, and what it printed, that goes on beyond the right edge."""
+    return tab.evaluate("""() => [...document.querySelectorAll("article pre")]
+        .filter(code => code.checkVisibility() && code.scrollWidth > code.clientWidth + 1)
+        .map(code => code.textContent.slice(0, 80))""")
 
 
 def page_with_tabs(pages):
@@ -121,6 +131,7 @@ def test_a_page_light_and_dark_on_a_desk_and_on_a_phone(name, browser, host, sit
                 "errors": errors,
                 "untypeset": ["a formula"] * untypeset(tab),
                 "too wide": ["scrolls sideways"] * wide,
+                "cut off": scrolling_code(tab) if size is DESKTOP else [],
             }
             cells = [Path(name).name, screen, theme, *map(len, found.values()), weight // 1000]
             rows.append(f"| {' | '.join(map(str, cells))} |\n")
@@ -128,7 +139,7 @@ def test_a_page_light_and_dark_on_a_desk_and_on_a_phone(name, browser, host, sit
                 f"{screen} {theme}: {key}: {faults}" for key, faults in found.items() if faults
             ]
     context.close()
-    head = f"| page | screen | theme | {' | '.join(found)} | kB |\n|{' --- |' * 9}\n"
+    head = f"| page | screen | theme | {' | '.join(found)} | kB |\n|{' --- |' * (4 + len(found))}\n"
     report = site.parent / "site-report"
     report.mkdir(exist_ok=True)
     (report / "0.md").write_text(head, "utf8")
@@ -212,6 +223,23 @@ def test_what_goes_on_beyond_its_edge_says_so(tab, site):
     tab.wait_for_function("box => !box.classList.contains('goes-on')", arg=table, timeout=5000)
 
 
+def test_letters_in_figures_can_be_read_on_a_phone(tab, pages):
+    """11 pixels at least, from what a figure's class says of it where it is shown whole."""
+    tab.set_viewport_size(PHONE)
+    seen, small = 0, []
+    for page in pages:
+        tab.goto(page.as_uri())
+        for classes, width, shown, alt in tab.evaluate("""() =>
+            [...document.querySelectorAll(".cell_output img[class*=text-]")].map(image =>
+                [image.className, parseFloat(image.style.width),
+                 image.getBoundingClientRect().width, image.alt])"""):
+            size = int(re.search(r"text-(\d+)", classes)[1]) / 10 * shown / width
+            seen += shown > 0
+            small += [(page.name, round(size, 1), alt)] if 0 < size < 11 else []
+    assert seen > 30
+    assert not small
+
+
 def test_a_reader_who_asks_for_less_motion_gets_none(tab, pages):
     tab.emulate_media(reduced_motion="reduce")
     tab.goto(page_with_tabs(pages).as_uri())
@@ -257,12 +285,54 @@ def test_a_chart_follows_the_theme(tab, site):
     assert grounds["dark"] < 50 < 230 < grounds["light"]
 
 
-def test_search_finds_a_term(tab, site):
-    open_page(tab, (site / "search.html").as_uri())
-    tab.goto((site / "search.html").as_uri() + "?q=reconstruction")
-    hits = tab.locator("#search-results ul.search li a")
+def found_by(tab, base, word):
+    """The pages that the search finds for a word, with the excerpts it shows."""
+    tab.goto(f"{base}search.html?q={word}")
+    hits = tab.locator("#search-results ul.search li")
     hits.first.wait_for()
-    assert any("notation" in hit.get_attribute("href") for hit in hits.all())
+    tab.locator("#search-results p.context").first.wait_for()
+    settle(tab)  # results come one by one
+    return {
+        hit.locator("a").first.get_attribute("href").split("?")[0].split("#")[0]: hit.inner_text()
+        for hit in hits.all()
+    }
+
+
+@pytest.mark.parametrize("place", ["host", "site"])
+def test_search_finds_a_word_in_either_spelling_with_excerpts(tab, request, place):
+    """Over HTTP, and from files."""
+    base = request.getfixturevalue(place)
+    base = base if place == "host" else base.as_uri() + "/"
+    british, american = (found_by(tab, base, word) for word in ("minimises", "minimize"))
+    assert {*british} == {*american}
+    assert any("theory" in page for page in british)
+    assert any("minimis" in text.lower() for text in british.values())
+
+
+def test_one_word_finds_every_chapter_that_has_it(tab, site, pages):
+    having = {
+        path.stem for path, html in pages.items()
+        if html.article and re.search(r"\bautoencoders?\b", html.article.get_text(" "), re.I)
+    }  # fmt: skip
+    found = found_by(tab, site.as_uri() + "/", "autoencoder")
+    assert having - {Path(page).stem for page in found} == set()
+
+
+def test_a_formula_and_its_comma_stay_on_one_line(tab, site):
+    open_page(tab, (site / "book" / "theory.html").as_uri())
+    kept = tab.locator("article .unbroken").all()
+    assert len(kept) > 50
+    for width in (390, 611, 1280):
+        tab.set_viewport_size({"width": width, "height": 900})
+        torn = tab.evaluate("""() => {
+            const range = document.createRange();
+            return [...document.querySelectorAll("article .unbroken")].filter(span => {
+                const formula = span.querySelector("mjx-container").getBoundingClientRect();
+                range.selectNode(span.lastChild);
+                return range.getBoundingClientRect().top > formula.bottom;
+            }).map(span => span.textContent);
+        }""")
+        assert not torn
 
 
 def test_an_address_that_does_not_exist_leads_back_into_the_book(tab, host):
@@ -284,6 +354,7 @@ def test_an_address_that_does_not_exist_leads_back_into_the_book(tab, host):
 
 def test_paper_shows_the_page_and_nothing_else(tab, pages):
     """Both frameworks, folded parts open, no menus, no line of code cut off, nothing faded out."""
+    tab.set_viewport_size(PHONE)
     open_page(tab, page_with_tabs(pages).as_uri(), "dark")
     tab.locator(".goes-on").first.wait_for()
     tab.emulate_media(media="print")
@@ -298,5 +369,7 @@ def test_paper_shows_the_page_and_nothing_else(tab, pages):
     for changed in tab.locator("article .goes-on, article .cell_output img").all():
         style = changed.evaluate("box => (s => [s.maskImage, s.filter])(getComputedStyle(box))")
         assert style == ["none", "none"]
-    for part in tab.locator("article details > :not(summary)").all():
+    for part in tab.locator("article details.checked").all():
+        assert not part.evaluate(visible)
+    for part in tab.locator("article details:not(.checked) > :not(summary)").all():
         assert part.evaluate(visible)

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
+import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from fontTools.ttLib import TTFont
@@ -82,6 +83,23 @@ def test_every_picture_has_a_text_alternative(pages):
     assert not silent
 
 
+def test_every_figure_has_a_caption_and_a_number(pages):
+    pictures = [
+        (page, picture)
+        for page, html in pages.items()
+        for picture in html.select(".cell_output img, .interactive img")
+    ]
+    assert len(pictures) > 45
+    bare = []
+    for page, picture in pictures:
+        caption = picture.find_parent("figure") and picture.find_parent("figure").figcaption
+        number = caption and caption.select_one(".caption-number")
+        text = caption and caption.select_one(".caption-text")
+        if not (number and re.search(r"\d", number.get_text()) and len(text.get_text()) > 20):
+            bare.append((page.name, picture["alt"]))
+    assert not bare
+
+
 NUMBER = re.compile(r"\d")
 DRAWINGS = ("Four codes as matrices", "Forward, from left to right: x, a, z, o")  # of no data
 
@@ -106,6 +124,21 @@ def test_every_figure_offers_its_numbers_in_words(pages):
     assert not silent
 
 
+def test_assertions_stand_behind_one_mark_for_each_section(pages):
+    """And none is lost: as many as the sources have."""
+    assertion = re.compile(r"^:tags: \[[^\]]*hide-cell", re.MULTILINE)
+    for page, html in pages.items():
+        marks = html.select("details.checked")
+        assert len({id(mark.find_parent("section")) for mark in marks}) == len(marks)
+        cells = html.select(".tag_hide-cell")
+        assert len(cells) == len(html.select("details.checked .tag_hide-cell"))
+        assert all(cell.pre for cell in cells)
+        source = ROOT / "book" / f"{page.stem}.md"
+        if source.exists():
+            assert len(cells) == len(assertion.findall(source.read_text("utf8"))), page.name
+        assert not [s for s in html.select("details.hide summary") if "content" in s.get_text()]
+
+
 def test_the_front_page_has_a_card_for_each_chapter_that_says_what_the_chapter_says(site, pages):
     book = site / "book"
     cards = pages[book / "intro.html"].select(".chapter-card")
@@ -120,6 +153,8 @@ def test_the_front_page_has_a_card_for_each_chapter_that_says_what_the_chapter_s
         summary = chapter.find(id=re.compile("^summary"))
         said = " ".join(card.select_one(".result").get_text().split())
         assert said in " ".join(summary.get_text().split())
+        minutes = " ".join(card.select_one(".minutes").get_text().split())
+        assert minutes in " ".join(chapter.get_text().split())
         for picture in card.find_all("img"):
             assert picture["alt"] in {img["alt"] for img in chapter.select(".cell_output img")}
     assert sum(bool(card.img) for card in cards) >= 8
@@ -138,12 +173,35 @@ def test_launch_buttons_and_badges_open_notebooks_that_exist(pages, place):
     assert all(names == chapters for names in launched.values())
 
 
-def test_the_download_button_gives_the_same_notebook(pages):
+def test_the_download_button_gives_the_same_notebook_with_pictures(pages):
+    """The cells of the repository's notebook, and as many pictures as the page has from them."""
+    seen = 0
     for page, html in pages.items():
         for link in html.find_all("a", href=lambda href: href and href.endswith(".ipynb")):
             notebook = ROOT / "notebooks" / link["href"].rpartition("/")[2]
-            if not urlsplit(link["href"]).netloc and notebook.exists():
-                assert (page.parent / link["href"]).read_bytes() == notebook.read_bytes()
+            if urlsplit(link["href"]).netloc or not notebook.exists():
+                continue
+            offered = nbformat.read(page.parent / link["href"], 4)
+            outputs = [output for cell in offered.cells for output in cell.get("outputs", [])]
+            drawn = [
+                output.data.pop(mime)
+                for output in outputs
+                for mime in [*output.get("data", {})]
+                if mime.startswith("image/") and output.metadata.pop(mime, None) is not None
+            ]
+            assert len(drawn) == len(html.select(".cell_output figure img")), page.name
+            assert offered == nbformat.read(notebook, 4), page.name
+            seen += len(drawn)
+    assert seen > 40
+
+
+def test_figures_have_the_same_numbers_in_notebooks(pages):
+    for page, html in pages.items():
+        for figure in html.select(".interactive figure"):
+            notebook = ROOT / "notebooks" / f"{page.stem}.ipynb"
+            if notebook.exists():
+                number = figure.select_one(".caption-number").get_text(strip=True)
+                assert f"*{number}." in notebook.read_text("utf8"), page.name
 
 
 def test_the_icon_fonts_have_every_icon_in_use(site, pages):

@@ -7,6 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from experiments import strokes
 from saebook import KL, L1, SAEConfig, TopK, TrainConfig, mnist, pages, parity, reference
@@ -20,6 +21,9 @@ PARTS = {
     "train": "training",
     "toy": "superposition",
     "frontier": "modern",
+    "dashboard-strokes": "feature_extraction",
+    "dashboard-activations": "interpretability",
+    "dashboard-tokens": "language_model",
 }  # each part with its page
 
 
@@ -67,6 +71,8 @@ def test_it_stays_a_picture_where_no_script_runs_and_on_paper(part, browser, sit
     box = start(tab, (site / "book" / f"{PARTS[part]}.html").as_uri(), part)
     assert box.locator(".live").is_visible()
     assert not box.locator("figure img").is_visible()
+    style = box.locator(".live").evaluate("live => getComputedStyle(live).borderTopStyle")
+    assert style == "solid"  # of parts.css, fetched with the part
     tab.emulate_media(media="print")
     assert not box.locator(".live").is_visible()
     assert box.locator("figure img").is_visible()
@@ -85,7 +91,9 @@ def test_it_is_accessible_in_both_themes_on_desk_and_phone(part, browser, addres
         for theme in ("light", "dark"):
             tab.emulate_media(color_scheme=theme, reduced_motion="reduce")
             tab.locator(f"html[data-theme={theme}]").wait_for()
-            assert not faults_of(tab)
+            # Once all of the page, for what the part does to it; test_browser looks at the rest.
+            once = size is DESKTOP and theme == "light"
+            assert not faults_of(tab, None if once else f".interactive.part-{part}")
         assert not tab.evaluate("() => document.documentElement.scrollWidth > innerWidth")
         small = box.evaluate("""box => [...box.querySelectorAll(".live *")].filter(e =>
             e.checkVisibility() && [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())
@@ -543,3 +551,115 @@ def test_a_point_opens_its_model_by_mouse_touch_and_keyboard(browser, address_of
     tab.keyboard.press("ArrowRight")
     check_model(box, "Gated", "0.8", site)
     context.close()
+
+
+# The dashboards of three chapters
+
+
+def shown_of(site, name):
+    """What the build wrote of a dashboard: the whole, and every latent."""
+    folder = site / "_static" / "dashboards" / name / "data"
+
+    def read(path):
+        return json.loads(path.read_text("ascii").partition("(")[2].rstrip().removesuffix(");"))
+
+    files = sorted(folder.glob("latents-*.js"), key=lambda path: int(path.stem.split("-")[1]))
+    return read(folder / "index.js"), [latent for path in files for latent in read(path)]
+
+
+@pytest.mark.parametrize("name", ["strokes", "activations"])
+def test_a_dashboard_says_of_each_latent_what_is_in_its_pictures(name, tab, address_of, site):
+    whole, latents = shown_of(site, name)
+    tab.emulate_media(reduced_motion="reduce")
+    box = start(tab, address_of(PARTS[f"dashboard-{name}"]), f"dashboard-{name}")
+    listed = box.locator(".list button").evaluate_all("all => all.map(b => +b.dataset.latent)")
+    order = np.argsort(-np.array(whole["density"]), kind="stable")
+    assert listed == order[: len(listed)].tolist()
+    box.get_by_label("Search").focus()
+    for j in order[:3]:
+        tab.keyboard.press("ArrowDown")
+        title = whole["names"][j] or f"Latent {j}"
+        box.get_by_role("heading", name=title, exact=True).wait_for()
+        assert box.locator(".pictures li").count() == len(latents[j]["examples"])
+        seen = [float(text) for text in box.locator(".pictures li").all_inner_texts()]
+        values = [example["value"] for example in latents[j]["examples"]]
+        np.testing.assert_allclose(seen, values, rtol=6e-3)
+        assert box.locator(".effects li").count() == 10
+    link = box.get_by_role("link", name="This dashboard on a page of its own")
+    link.click()
+    tab.locator(".head .title").wait_for()
+    assert tab.locator(".list button").count() == len(listed)
+
+
+@pytest.mark.parametrize("name", ["strokes", "activations"])
+def test_a_dashboards_numbers_and_pictures_are_of_one_data_set(name, site):
+    """Counts add up to densities, and tiles are the samples that are named beside them."""
+    whole, latents = shown_of(site, name)
+    digits = mnist(dtype="uint8").x_val
+    n = whole["n_samples"]
+    assert n == len(digits)
+    counts = np.array([sum(latent["counts"]) for latent in latents])
+    np.testing.assert_allclose(counts / n, whole["density"], rtol=1e-6)
+    assert counts.sum() / n == pytest.approx(whole["l0"], rel=1e-6)
+    assert 0.05 < whole["fvu"] < 0.3
+    folder = site / "_static" / "dashboards" / name / "data"
+    for group in (0, 7):
+        with Image.open(folder / f"examples-{group}.png") as picture:
+            pixels = 255 - np.asarray(picture)
+        for row in range(8):
+            for column, example in enumerate(latents[8 * group + row]["examples"]):
+                tile = pixels[28 * row :, 28 * column :][:28, :28]
+                np.testing.assert_array_equal(tile.ravel(), digits[example["sample"]])
+
+
+def test_the_tokens_of_a_dashboard_are_shaded_and_found(tab, address_of, site):
+    """Each context as its data say, by keyboard; a search for a token finds what is named by it."""
+    whole, latents = shown_of(site, "tokens")
+    tab.emulate_media(reduced_motion="reduce")
+    box = start(tab, address_of("language_model"), "dashboard-tokens")
+    search = box.get_by_label("Search")
+    named = [j for j, name in enumerate(whole["names"]) if name]
+    assert len(named) >= 12
+    for j in named[:3]:
+        search.fill(whole["names"][j])
+        assert box.locator(f".list button[data-latent='{j}']").count() == 1
+        assert box.locator(".list button").count() < 512
+    search.fill("")
+    order = np.argsort(-np.array(whole["density"]), kind="stable")
+    for j in order[:3]:
+        tab.keyboard.press("ArrowDown")
+        title = whole["names"][j] or f"Latent {j}"
+        box.get_by_role("heading", name=title, exact=True).wait_for()
+        lines = box.locator(".contexts .text")
+        assert lines.count() == len(latents[j]["examples"]) == 12
+        for line, example in zip(lines.all(), latents[j]["examples"], strict=True):
+            shown = line.evaluate("""line => [...line.children].map(
+                token => [token.textContent, token.title !== "", token.tagName === "MARK"])""")
+            visible = [token.replace("\n", "↵").replace("\t", "⇥") for token in example["tokens"]]
+            assert [text for text, *_ in shown] == visible
+            assert [shaded for _, shaded, _ in shown] == [v != 0 for v in example["values"]]
+            assert [peak for *_, peak in shown].index(True) == example["peak"]
+        assert box.locator(".effects li").count() == 16
+
+
+def test_a_dashboard_of_tokens_says_what_the_chapter_has_measured(site):
+    """Of rows of test text: TopK with 16 latents, counts that add up, contexts of that text."""
+    from saebook.texts import addresses, language_model
+
+    config, _, tokenizer, _ = language_model()
+    tokens = tokenizer.encode(addresses().test)[: 60 * config.context].reshape(60, -1)[:, 1:]
+    whole, latents = shown_of(site, "tokens")
+    assert (whole["unit"], whole["n_samples"]) == ("tokens", tokens.size)
+    assert len(latents) == 512
+    assert whole["l0"] == pytest.approx(16, abs=0.1)
+    assert 0.1 < whole["fvu"] < 0.25
+    counts = np.array([sum(latent["counts"]) for latent in latents])
+    np.testing.assert_allclose(counts / tokens.size, whole["density"], rtol=1e-6)
+    texts = [piece.decode("utf8", "replace") for piece in tokenizer.pieces]
+    for latent in latents[::50]:
+        for example in latent["examples"]:
+            begin = example["position"] - example["peak"]
+            row = tokens[example["sequence"], begin : begin + len(example["tokens"])]
+            assert example["tokens"] == [texts[token] for token in row]
+        values = [value for _, value in latent["effects"]]
+        assert values == sorted(values, reverse=True)

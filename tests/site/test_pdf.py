@@ -81,7 +81,8 @@ def shown(pages, selector):
     """Elements of all pages that stand on paper: of a picture's two versions, the light one."""
     for html in pages.values():
         for tag in html.select(f"article :is({selector})"):
-            if not (tag.find_parent(class_="launch-badges") or "only-dark" in tag.get("class", [])):
+            left_out = tag.find_parent(class_=["launch-badges", "checked"])
+            if not (left_out or "only-dark" in tag.get("class", [])):
                 yield tag
 
 
@@ -101,6 +102,25 @@ def test_outline_and_contents_lead_to_every_chapter(pdf, texts):
         assert squeezed(texts[number - 1]).startswith(squeezed(entry.title))
         if number > 1:
             assert f"{entry.title} {number}" in texts[0].splitlines()
+
+
+def test_the_list_of_figures_leads_to_every_caption(pages, texts):
+    captions = list(shown(pages, "figure[id] > figcaption"))
+    assert len(captions) > 45
+    front = "".join(squeezed(text) for text in texts[:6])
+    for caption in captions:
+        if caption.select(".math"):  # typeset there, TeX in the list
+            continue
+        number, text = (
+            " ".join(caption.select_one(f".caption-{part}").get_text().split())
+            for part in ("number", "text")
+        )
+        said = squeezed(number + re.split(r"(?<=[.?!]) ", text)[0])
+        page = re.search(re.escape(said) + r"(\d+)", front)
+        assert page, said
+        # the number of the list's own page may follow the last entry on it
+        pages_said = [page[1][:digits] for digits in range(1, len(page[1]) + 1)]
+        assert any(said in squeezed(texts[int(n) - 1]) for n in pages_said if int(n) <= len(texts))
 
 
 def test_no_page_is_blank_and_all_have_their_number(texts):
@@ -128,6 +148,18 @@ def test_all_code_is_there_of_both_frameworks_and_in_full(pages, texts):
 
     missing = {squeezed(line) for line in lines} - {""}
     assert not {line for line in missing if line not in text and not goes_on_overleaf(line)}
+
+
+def lines_of(codes):
+    return {squeezed(line) for code in codes for line in code.get_text().splitlines()}
+
+
+def test_no_assertion_is_printed(pages, texts):
+    asserted = lines_of(code for html in pages.values() for code in html.select(".checked pre"))
+    asserted = {line for line in asserted if line.startswith("assert") and len(line) > 25}
+    assert len(asserted) > 300
+    text = "".join(map(squeezed, texts))
+    assert not [line for line in asserted - lines_of(shown(pages, "pre")) if line in text]
 
 
 def test_each_tab_says_which_framework_it_shows(pages, texts):

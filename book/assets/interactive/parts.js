@@ -1,15 +1,16 @@
-// Starts the interactive parts of a page: each when it comes into view, its script and data not before.
+// Starts the interactive parts of a page: each when it comes into view, its script, styles and data not before.
 // A part is a box of class "interactive part-NAME" around a figure; NAME.js registers saebook.parts.NAME,
 // a function of the box that builds what takes the figure's place, and NAME-data.js fills saebook.data.NAME.
+// NAME may be SCRIPT-SUBJECT, of a script that finds what it needs by itself: the function gets the subject.
 // What a part knows it leaves in box.interactive, where the tests look.
 (() => {
   const here = document.currentScript.src.replace(/parts\.js.*$/, "");
-  const scripts = {};
+  const files = {};
   const load = (file) =>
-    (scripts[file] ??= new Promise((done, failed) => {
-      const script = document.createElement("script");
-      Object.assign(script, { src: here + file, onload: done, onerror: failed });
-      document.head.append(script);
+    (files[file] ??= new Promise((done, failed) => {
+      const [tag, source] = file.endsWith(".css")
+        ? ["link", { rel: "stylesheet", href: here + file }] : ["script", { src: here + file }];
+      document.head.append(Object.assign(document.createElement(tag), source, { onload: done, onerror: failed }));
     }));
 
   // An element with properties (data-, aria- and role as attributes) and children.
@@ -79,15 +80,15 @@
   const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   window.saebook = {
-    parts: {}, data: {}, load, element, bytes, inflate, floats, canvas, paint, limits, slider, button, percent, still,
+    parts: {}, data: {}, here, load, element, bytes, inflate, floats, canvas, paint, limits, slider, button, percent, still,
   };
 
   const start = async (box) => {
-    const name = [...box.classList].find((c) => c.startsWith("part-")).slice(5);
+    const [name, subject] = [...box.classList].find((c) => c.startsWith("part-")).slice(5).split("-");
     try {
-      await Promise.all([load(`${name}.js`), load(`${name}-data.js`)]);
+      await Promise.all([load("parts.css"), load(`${name}.js`), subject ? null : load(`${name}-data.js`)]);
       const live = element("div", { className: "live" });
-      box.interactive = await saebook.parts[name](live, saebook.data[name]);
+      box.interactive = await saebook.parts[name](live, subject ?? saebook.data[name]);
       box.querySelector("figure > :is(img, a)").after(live);
       box.classList.add("started");
     } catch (error) {

@@ -1,15 +1,16 @@
-// Trains a sparse autoencoder: the formulas of saebook.reference, gradients as the theory chapter derives
+// Trains a sparse autoencoder: the formulas of saebook.reference, gradients as the chapter on backpropagation derives
 // them, Adam in PyTorch's form. One function without anything outside it, so that its text can run in a
 // worker. Arrays are row by row: x (n, d), z (n, m), W_enc (d, m), W_dec (m, d).
 saebook.trainer = function trainer(pixels, d, m, batchSize = 64) {
   const count = pixels.length / d;
   // Uniform numbers in [0, 1) from a seed (mulberry32), and normal ones from two of them (Box and Muller).
-  const uniform = (seed) => () => {
+  const bits = (seed) => () => {
     seed = (seed + 0x6d2b79f5) | 0;
     let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    return (t ^ (t >>> 14)) >>> 0;
   };
+  const uniform = (seed, next = bits(seed)) => () => next() / 4294967296;
   const normal = (seed) => {
     const next = uniform(seed);
     return () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
@@ -96,10 +97,16 @@ saebook.trainer = function trainer(pixels, d, m, batchSize = 64) {
     const first = (step % perEpoch) * batchSize;
     return order.subarray(first, first + batchSize);
   };
-  // Samples under Gaussian noise of deviation 0.4, clipped to [0, 1].
+  // Samples under Gaussian noise of deviation 0.4, clipped to [0, 1]. A step needs 50,000 normal numbers:
+  // they are drawn from 65,536 made once, two with each random word.
+  let drawn;
   own.noise = (clean, seed, out = new Float64Array(clean.length)) => {
-    const bell = normal(seed);
-    for (let k = 0; k < clean.length; k++) out[k] = Math.min(1, Math.max(0, clean[k] + 0.4 * bell()));
+    drawn ??= Float64Array.from({ length: 65536 }, normal(2));
+    const next = bits(seed);
+    for (let k = 0, word; k < clean.length; k++) {
+      word = k % 2 ? word >>> 16 : next();
+      out[k] = Math.min(1, Math.max(0, clean[k] + 0.4 * drawn[word & 65535]));
+    }
     return out;
   };
   own.batch = (step) => {

@@ -7,10 +7,13 @@ chapter that introduces what it asks for; assignments of later chapters use it t
 
 from saebook.classroom.mistakes import (
     anomaly_detection,
+    backpropagation,
     denoising,
     denoising_epochs,
     feature_extraction,
     interpretability,
+    judging,
+    language_model,
     modern,
     modern_gradients,
     notation,
@@ -29,6 +32,7 @@ CHECKS: dict[str, Check] = {
     **notation.CHECKS,
     **theory.CHECKS,
     **theory_l1.CHECKS,
+    **backpropagation.CHECKS,
     **training.CHECKS,
     **parity.CHECKS,
     **feature_extraction.CHECKS,
@@ -37,7 +41,9 @@ CHECKS: dict[str, Check] = {
     **denoising_epochs.CHECKS,
     **modern.CHECKS,
     **modern_gradients.CHECKS,
+    **judging.CHECKS,
     **scaling.CHECKS,
     **superposition.CHECKS,
     **interpretability.CHECKS,
+    **language_model.CHECKS,
 }

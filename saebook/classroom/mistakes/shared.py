@@ -29,6 +29,11 @@ def codes(rng: np.random.Generator, *shape: int) -> Array:
     return rng.uniform(0.02, 0.6, shape)
 
 
+def kl_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    """Codes with a target and a weight."""
+    return [(codes(rng, 7, 5), 0.05, 3.0), (codes(rng, 4, 9), 0.2, 0.5)]
+
+
 def pairs(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     """Samples and reconstructions, some of which leave [0, 1]."""
     return [(rng.random((n, d)), rng.uniform(-0.3, 1.3, (n, d))) for n, d in ((6, 5), (3, 8))]

@@ -1,14 +1,12 @@
-"""Known mistakes, chapter theory: the KL penalty and its gradient."""
+"""Known mistakes, chapter theory: the KL penalty, and the codes that it is defined for."""
 
 from typing import Any
 
 import numpy as np
 
-from saebook import reference
 from saebook._types import Array
-from saebook.classroom.mistakes.shared import CODE, codes, kl_penalty
+from saebook.classroom.mistakes.shared import CODE, codes, kl_cases, kl_penalty
 from saebook.classroom.mistakes.table import Check
-from saebook.kinds import KL
 
 
 def _kl(rho: float, rho_hat: Array) -> Array:
@@ -51,15 +49,11 @@ def _guard_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     return [(z, 0.05, 1.0) for z in tried]
 
 
-def _kl_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
-    return [(codes(rng, 7, 5), 0.05, 3.0), (codes(rng, 4, 9), 0.2, 0.5)]
-
-
 CHECKS = {
     "kl_penalty": Check.of(
         "kl_penalty(z, rho, beta)",
         kl_penalty,
-        _kl_cases,
+        kl_cases,
         "Let a code of two samples and three latents be worked out on paper, one axis at a time.",
         small=(CODE, 0.1, 2.0),
         by=(0,),
@@ -203,69 +197,6 @@ CHECKS = {
             "is not in [0, 1]; raise ValueError",
             None,
             _hidden,
-        ),
-    ),
-    "kl_gradient": Check.of(
-        "kl_gradient(z, rho, beta)",
-        lambda z, rho, beta: reference.penalty_gradient(KL(rho, beta), z),
-        _kl_cases,
-        "Let the student change one entry of z by 0.001 and look at how far rho-hat moves.",
-        small=(CODE, 0.1, 2.0),
-        no_1_over_n=(
-            lambda z, rho, beta: len(z) * reference.penalty_gradient(KL(rho, beta), z),
-            "your gradient is n_samples times too large: each activation enters rho-hat with "
-            "1/n_samples",
-        ),
-        per_latent=(
-            lambda z, rho, beta: len(z) * reference.penalty_gradient(KL(rho, beta), z)[0],
-            "this is the gradient by rho-hat, one number per latent: one is asked for by every "
-            "entry of z, so divide by n_samples and give it the shape of z",
-        ),
-        sign=(
-            lambda z, rho, beta: -reference.penalty_gradient(KL(rho, beta), z),
-            "the sign is wrong: where rho-hat is above rho the gradient is positive",
-        ),
-        one_term=(
-            lambda z, rho, beta: np.broadcast_to(-beta * rho / z.mean(axis=0) / len(z), z.shape),
-            "the term of 1 - rho is missing in the derivative",
-        ),
-        no_beta=(
-            lambda z, rho, beta: reference.penalty_gradient(KL(rho, 1.0), z),
-            "beta is missing in the gradient",
-        ),
-        of_activations=(
-            lambda z, rho, beta: beta * ((1 - rho) / (1 - z) - rho / z) / len(z),
-            "the activation itself stands where rho-hat should: the slope is the same for all "
-            "samples of a latent",
-        ),
-        over_latents=(
-            lambda z, rho, beta: len(z) / z.shape[1] * reference.penalty_gradient(KL(rho, beta), z),
-            "you divide by n_latents: rho-hat is a mean over samples, so divide by n_samples",
-        ),
-        over_both=(
-            lambda z, rho, beta: reference.penalty_gradient(KL(rho, beta), z) / z.shape[1],
-            "you divide by n_latents too: the divergences are summed over latents",
-        ),
-        exchanged=(
-            lambda z, rho, beta: np.broadcast_to(
-                beta
-                * (np.log(z.mean(axis=0) / rho) - np.log((1 - z.mean(axis=0)) / (1 - rho)))
-                / len(z),
-                z.shape,
-            ),
-            "this is the derivative of KL(rho-hat || rho): rho comes first",
-        ),
-        other_term=(
-            lambda z, rho, beta: np.broadcast_to(
-                beta * (1 - rho) / (1 - z.mean(axis=0)) / len(z), z.shape
-            ),
-            "the term of rho is missing in the derivative",
-        ),
-        terms_added=(
-            lambda z, rho, beta: np.broadcast_to(
-                beta * ((1 - rho) / (1 - z.mean(axis=0)) + rho / z.mean(axis=0)) / len(z), z.shape
-            ),
-            "the two terms have opposite signs: at rho-hat = rho the slope is 0",
         ),
     ),
 }
