@@ -10,6 +10,7 @@ change.
 import argparse
 import hashlib
 import os
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -20,7 +21,7 @@ from nbclient import NotebookClient
 from plain_markdown import Book
 
 import saebook
-from saebook.pages import GLUED
+from saebook.pages import GLUED, results
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -92,16 +93,26 @@ def source_of(notebook):
     return [(cell.id, cell.cell_type, cell.source, cell.metadata) for cell in notebook.cells]
 
 
+def dates_passed(notebook):
+    """The stored results that the outputs name with another date than the results have now."""
+    for line in re.findall(r"\*Stored, not computed with this page: .*?\.\*", str(notebook.cells)):
+        for name, date in re.findall(r"`make \w+`, (\w+)(?:, ([^;*]*\d))?", line):
+            if date != results(name).get("run", {}).get("date", ""):
+                yield f"{name} is no longer of {date}"
+
+
 def out_of_date(book):
-    """Each notebook that does not say what its chapter says, with the reason."""
+    """Each notebook that does not say what its chapter and the stored results say: the reason."""
     wanted = chapters_with_code(book)
     for path in sorted({*wanted, *book.root.glob("notebooks/*.ipynb")}):
         if path not in wanted:
             yield path, "has no chapter"
         elif not path.exists():
             yield path, "is missing"
-        elif source_of(nbformat.read(path, 4)) != source_of(convert(book, wanted[path])):
+        elif source_of(found := nbformat.read(path, 4)) != source_of(convert(book, wanted[path])):
             yield path, f"differs from {wanted[path]}.md"
+        elif passed := next(dates_passed(found), None):
+            yield path, f"shows stored results that have changed: {passed}"
 
 
 def main(arguments=None):
