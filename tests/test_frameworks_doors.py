@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from saebook import KL, L1, AuxK, BatchTopK, SAEConfig, TopK, TrainConfig, parity, reference
+from saebook.corruption import GaussianNoise
 from saebook.kinds import KINDS
 from saebook.start import init_params
 
@@ -88,6 +89,23 @@ def test_tensorflow_keeps_the_samples_on_a_gpu(monkeypatch, device):
     model.device = device
     engine.begin(Batches(model.config, X, "float32", TrainConfig()))
     assert len(moved) == (device == "gpu:0")
+
+
+@pytest.mark.parametrize("corruption", [None, GaussianNoise(0.1)], ids=["clean", "noisy"])
+def test_a_step_in_tensorflow_writes_no_inputs_into_messages(monkeypatch, corruption):
+    """Where a default is left out, each call of a graph fails first and says with what."""
+    from tensorflow.python.framework import ops
+
+    from saebook.tensorflow import SparseAutoencoder, fit
+
+    written = []
+    text_of = ops.value_text
+    monkeypatch.setattr(ops, "value_text", lambda *a, **b: written.append(a) or text_of(*a, **b))
+    model = SparseAutoencoder(SAEConfig(12, 8), device="cpu")
+    fit(model, X, TrainConfig(epochs=2, batch_size=32), corruption=corruption, progress=False)
+    assert not written
+    repr(model.tensor(X))
+    assert written  # it is this function that writes
 
 
 # PyTorch

@@ -1,5 +1,7 @@
 """What training does in TensorFlow's own words; the loop over epochs is `saebook.training.fit`."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from saebook import engine
@@ -34,12 +36,14 @@ class Engine(engine.Engine):
         # Without AutoGraph: there is no control flow to convert.
         shared = distributed.together(self._learn)
         self.learn = tf.function(shared, input_signature=signature, autograph=False)
+        self.traced: Any = None
 
     def begin_epoch(self) -> None:
         self.fired.assign(tf.zeros_like(self.fired))
         self.sums.assign(tf.zeros_like(self.sums))
         self.model.product_dtype = tf.bfloat16 if self.mixed else None
-        self.traced = self.learn.get_concrete_function()  # once: a call warns of every new trace
+        if self.traced is None:  # before any call, which would warn of every new trace
+            self.traced = self.learn.get_concrete_function()
 
     def step(self, rate: float, strength: float, batch: Array, *noisy: Array) -> None:
         with tf.device(self.model.device):
@@ -48,7 +52,9 @@ class Engine(engine.Engine):
             else:
                 given = tf.constant(batch if self.samples is None else self.samples[batch])
             numbers = tf.constant(rate, tf.float64), tf.constant(strength, tf.float64)
-            self.traced(*numbers, given, *map(tf.constant, noisy))
+            # All arguments, the one with a default too: a graph that lacks one says so in a message
+            # that prints all inputs, keeps it to itself, and tries another way to bind them.
+            self.traced(*numbers, given, *(map(tf.constant, noisy) if noisy else (None,)))
 
     def _learn(
         self, rate: tf.Tensor, strength: tf.Tensor, x: tf.Tensor, noisy: tf.Tensor | None = None
