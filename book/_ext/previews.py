@@ -6,33 +6,46 @@ no other page; it is fetched when the first link is pointed at.
 """
 
 import json
+from html import escape
 from pathlib import Path
 from urllib.parse import unquote
 
-from bs4 import BeautifulSoup, SoupStrainer
+from articles import article, classes
+from bs4 import BeautifulSoup
+from lxml import html
 
-WHOLE = ".citation, .math, .exercise, table, figure"
+WHOLE = f"self::table or self::figure or {classes('citation', 'math', 'exercise')}"
+
+
+def after(place, condition):
+    """The first element for which a condition of XPath holds, in a place or behind it."""
+    found = place.xpath(f"(descendant::*[{condition}] | following::*[{condition}])[1]")
+    return found[0] if found else None
 
 
 def first_paragraph(place):
-    found = place.find_next("p")
-    while found is not None and "launch-badges" in found.get("class", []):
-        found = found.find_next("p")
-    return found.decode_contents() if found else ""
+    found = after(place, f"self::p and not({classes('launch-badges')})")
+    return (
+        "" if found is None else escape(found.text or "", quote=False) + "".join(map(code, found))
+    )
+
+
+def code(element, **options):
+    return html.tostring(element, encoding="unicode", **options)
 
 
 def preview(place):
     """The HTML that stands for a place, without ids and links of its own."""
-    if place.name == "dt":  # a function or class of the package
-        name = place.select_one(".descname").get_text()
-        html = f"<p><code>{name}</code></p><p>{first_paragraph(place.find_next('dd'))}</p>"
-    elif place.css.match(WHOLE):
-        html = str(place)
+    if place.tag == "dt":  # a function or class of the package
+        name = place.xpath(f"string(.//*[{classes('descname')}])")
+        found = f"<p><code>{name}</code></p><p>{first_paragraph(after(place, 'self::dd'))}</p>"
+    elif place.xpath(f"boolean({WHOLE})"):
+        found = code(place, with_tail=False)
     else:
-        heading = place if place.name == "h1" else place.find_next(["h1", "h2", "h3"])
-        title = "".join(heading.find_all(string=True, recursive=False))
-        html = f"<p><strong>{title}</strong></p><p>{first_paragraph(heading)}</p>"
-    soup = BeautifulSoup(html, "html.parser")
+        heading = place if place.tag == "h1" else after(place, "self::h1 or self::h2 or self::h3")
+        title = "".join(heading.xpath("text()"))
+        found = f"<p><strong>{title}</strong></p><p>{first_paragraph(heading)}</p>"
+    soup = BeautifulSoup(found, "html.parser")
     for link in soup.select("a"):
         link.unwrap()
     for tag in soup.select(".headerlink, .label, .toggle-button, .math span.eqno"):
@@ -46,22 +59,21 @@ def preview(place):
 
 def collect(folder):
     """The preview of each place in a folder of pages to which one of them links."""
-    only = SoupStrainer("article")
-    pages = {
-        path.name: BeautifulSoup(path.read_text("utf8"), "html.parser", parse_only=only)
-        for path in folder.glob("*.html")
-    }
+    read = {path.name: article(path) for path in folder.glob("*.html")}
+    pages = {name: page for name, page in read.items() if page is not None}
     places = {}
     for name, page in pages.items():
-        if page.h1:
-            places[name] = page.h1
-        for place in page.find_all(id=True):
-            places.setdefault(f"{name}#{place['id']}", place)
+        for heading in page.xpath(".//h1[1]"):
+            places.setdefault(name, heading)
+        for place in page.xpath(".//*[@id]"):
+            places.setdefault(f"{name}#{place.get('id')}", place)
     linked = {
         f"{name}{address}" if address.startswith("#") else address.removesuffix("#")
         for name, page in pages.items()
-        for link in page.select("a.reference.internal[href]")
-        for address in [unquote(link["href"])]
+        for link in page.xpath(
+            f".//a[@href and ({classes('reference')}) and ({classes('internal')})]"
+        )
+        for address in [unquote(link.get("href"))]
     }
     return {address: preview(places[address]) for address in sorted(linked & places.keys())}
 

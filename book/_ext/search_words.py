@@ -9,7 +9,9 @@ import json
 import re
 from pathlib import Path
 
-from bs4 import BeautifulSoup
+from articles import article, classes
+from lxml import html
+from lxml.html import builder
 from sphinx.search import languages
 from sphinx.search.en import SearchEnglish
 
@@ -49,25 +51,25 @@ class SearchBoth(SearchEnglish):
         return super().stem(plain(word.lower()))
 
 
-def texts(html):
-    """A page's text by sections, as Sphinx's script looks for it."""
-    page = BeautifulSoup(html, "html.parser").article
-    for mark in page.select(".headerlink, script, style, .launch-badges"):
-        mark.decompose()
-    shell = BeautifulSoup('<div role="main"></div>', "html.parser")
-    for section in reversed(page.find_all("section")):  # inner ones first
-        part = shell.new_tag("section", id=section.get("id", ""))
-        part.string = " ".join(section.get_text().split())
-        shell.div.insert(0, part)
-        section.extract()
-    return str(shell)
+def texts(page):
+    """The text of an article by sections, as Sphinx's script looks for it."""
+    for mark in page.xpath(
+        f".//script | .//style | .//*[{classes('headerlink', 'launch-badges')}]"
+    ):
+        mark.drop_tree()
+    shell = builder.DIV(role="main")
+    for section in reversed(page.findall(".//section")):  # inner ones first
+        text = " ".join(section.text_content().split())
+        shell.insert(0, builder.E.section(text, id=section.get("id", "")))
+        section.drop_tree()
+    return html.tostring(shell, encoding="unicode")
 
 
 def write_texts(app, exception):
     if exception is None and app.builder.name == "html":
         out = Path(app.outdir)
         found = {
-            f"{page}.html": texts((out / f"{page}.html").read_text("utf8"))
+            f"{page}.html": texts(article(out / f"{page}.html"))
             for page in sorted(app.env.found_docs)
         }
         text = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
