@@ -44,13 +44,15 @@ RESCUE := if [ -e _build/assignments/gradebook.db ]; then \
     fi; mv _build/assignments course && echo "The course in _build/assignments was moved to course."; fi
 
 # The pages that have cells, run beforehand where they are not in the cache: as many at a time as there
-# are processors, with one thread each. Those with most cells go first: where the last ones are short,
-# no process waits long for another. A page that fails is run again by the build, which tells why.
+# are processors, with one thread each. Those with most cells go first: what is left for the end is
+# short, and no process waits long for another. (jcache's own local-parallel deals out several pages
+# at a time.) A page that fails is run again by the build, which tells why.
 CACHE := _build/.jupyter_cache
 RUN_PAGES := mkdir -p $(CACHE); export JUPYTERCACHE=$(CACHE) $(ONE_THREAD); \
-    .venv/bin/jcache notebook add --reader myst_nb_md $$(grep -c "{code-cell}" \
-        $$(grep -l "^kernelspec:" book/*.md) | sort -t: -rnk2 | cut -d: -f1) >/dev/null && \
-    .venv/bin/jcache project execute --executor local-parallel --timeout 900
+    pages=$$(grep -c "{code-cell}" $$(grep -l "^kernelspec:" book/*.md) | sort -t: -rnk2 | cut -d: -f1); \
+    .venv/bin/jcache notebook add --reader myst_nb_md $$pages >/dev/null && \
+    echo "$$pages" | xargs -n 1 -P "$$(getconf _NPROCESSORS_ONLN)" \
+        .venv/bin/jcache notebook execute --timeout 900
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 - \2/p' Makefile
