@@ -45,7 +45,8 @@ class SAEConfig:
         Factor of the sum of squared weights in the loss. Biases are free.
     pre_bias : bool
         Whether ``b_dec`` is taken from the input before it is encoded, so that the code describes
-        what differs from it (Bricken et al. 2023).
+        what differs from it (Bricken et al. 2023). Advised for samples whose mean is far from 0,
+        where latents die without it; ``fit`` warns of that.
     groups : tuple of int, optional
         A Matryoshka dictionary (Bussmann et al. 2025): the latents fall into groups of these sizes,
         and the error of the reconstruction from the first group, from the first two, and so on up

@@ -17,6 +17,9 @@ from saebook.kinds import JumpReLU, Priced
 
 SATURATED = 10.0  # pre-activations beyond it have a sigmoid within 5e-5 of 0 or 1
 TRIAL = 200  # steps below which nobody expects a threshold to have moved
+# Square of the mean over variance: 0.7 for digits, 3 for uniform noise. With a constant added to all
+# pixels of digits few more latents die at 2, and many from 4 on; a pre-bias prevents it.
+FAR = 4.0
 IN_WINDOW = 0.005  # share of pre-activations in JumpReLU's window; with less its price is unheard
 
 
@@ -64,6 +67,15 @@ def doubts(
             f"output='sigmoid' rebuilds numbers between 0 and 1 alone, but {span}; scale x to "
             "[0, 1], or choose output='linear'."
         )
+    if config.output == "linear" and config.activation != "sigmoid" and not config.pre_bias:
+        spread = np.sum(np.var(x, axis=0, dtype=np.float64))
+        away = np.sum(np.mean(x, axis=0, dtype=np.float64) ** 2)
+        if away > FAR * spread > 0:
+            yield (
+                f"pre_bias=False does not suit samples so far from 0: the square of their mean is "
+                f"{away / spread:.3g} times their variance, each step moves all pre-activations at "
+                "once, and latents die; set pre_bias=True, or take the mean from x."
+            )
     if isinstance(kind, Priced) and kind.l0 is None and config.activation != "sigmoid":
         least, most = kind.prices(x)
         if kind.weight > 0 and least > 0 and not least <= kind.weight <= most:

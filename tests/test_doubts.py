@@ -38,6 +38,10 @@ def told(framework, x, sparsity, training=TRAINING, **options):
         (PLANTED * 100, TopK(4), {}),  # a rank has no scale
         (PLANTED * 100, None, {}),
         (PLANTED * 100, L1(0.0), {}),
+        (DIGITS + 0.15, TopK(4), {}),
+        (DIGITS + 4, TopK(4), {"pre_bias": True}),
+        (DIGITS / 2 + 0.5, None, {"output": "sigmoid", "activation": "sigmoid"}),
+        (np.ones_like(DIGITS), None, {}),
     ],
 )
 def test_what_can_work_gets_no_word(framework, x, sparsity, options):
@@ -48,6 +52,8 @@ def test_what_can_work_gets_no_word(framework, x, sparsity, options):
     ("x", "sparsity", "options", "beginning"),
     [
         (DIGITS * 255, KL(0.05, 1.0), {"activation": "sigmoid"}, "activation='sigmoid' does not"),
+        (DIGITS + 0.4, TopK(4), {}, "pre_bias=False does not suit .* is 4.* times their var.*True"),
+        (DIGITS + 0.4, None, {"activation": "linear"}, "pre_bias=False does not suit samples so"),
         (DIGITS * 255, None, {"activation": "sigmoid"}, "activation='sigmoid' does not suit"),
         (DIGITS * 255, None, {"output": "sigmoid"}, "output='sigmoid' rebuilds numbers between"),
         (DIGITS - 0.5, None, {"output": "sigmoid"}, "output='sigmoid' rebuilds numbers between"),
@@ -104,3 +110,21 @@ def test_the_word_comes_before_the_first_step(framework):
             framework.fit(model, DIGITS * np.float32(255), TRAINING)
     start = init_params(config)["W_enc"].astype(np.float32)
     np.testing.assert_array_equal(model.to_numpy()["W_enc"], start)
+
+
+def test_far_from_0_a_pre_bias_keeps_latents_alive(framework):
+    found = {}
+    for offset in (0.0, 0.4):
+        x = mnist().x_train[:4096] + np.float32(offset)
+        for pre_bias in (False, True):
+            config = SAEConfig(784, 256, sparsity=TopK(16), pre_bias=pre_bias)
+            model = framework.SparseAutoencoder(config, device="cpu")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                framework.fit(model, x, TrainConfig(epochs=5), progress=False)
+            found[offset, pre_bias] = framework.evaluate(model, x)
+    far, near = found[0.4, False], found[0.0, False]
+    assert far["dead"] > near["dead"] + 10
+    assert far["fvu"] > 1.05 * found[0.4, True]["fvu"]
+    assert found[0.4, True]["dead"] < 5
+    assert found[0.4, True]["fvu"] == pytest.approx(found[0.0, True]["fvu"], rel=0.02)
