@@ -17,9 +17,7 @@ from saebook.kinds import JumpReLU, Priced
 
 SATURATED = 10.0  # pre-activations beyond it have a sigmoid within 5e-5 of 0 or 1
 TRIAL = 200  # steps below which nobody expects a threshold to have moved
-# Square of the mean over variance: 0.7 for digits, 3 for uniform noise. With a constant added to
-# all pixels of digits few more latents die at 2, and many from 4 on; a pre-bias prevents it.
-FAR = 4.0
+FAR = 2.0  # square of the mean over variance; kinds, "Samples far from 0", has what is lost
 IN_WINDOW = 0.005  # share of pre-activations in JumpReLU's window; with less its price is unheard
 
 
