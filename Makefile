@@ -43,16 +43,16 @@ RESCUE := if [ -e _build/assignments/gradebook.db ]; then \
         echo "There is an older course in _build/assignments and another in course: move one away." >&2; exit 1; \
     fi; mv _build/assignments course && echo "The course in _build/assignments was moved to course."; fi
 
-# The pages that have cells, run beforehand where they are not in the cache: one at a time more than
-# there are processors, with one thread each, as a kernel that starts or ends leaves its processor
-# idle. Those with most cells go first: what is left for the end is short, and no process waits long
-# for another. (jcache's own local-parallel deals out several pages at a time; and without --no-force it
-# runs a page that is in the cache.) A page that fails is run again by the build, which tells why.
+# The pages that have cells, run beforehand where they are not in the cache: as many at a time as there
+# are processors, with one thread each. Those with most cells go first: what is left for the end is
+# short, and no process waits long for another. (jcache's own local-parallel deals out several pages
+# at a time; and without --no-force it runs a page that is in the cache.) A page that fails is run again
+# by the build, which tells why.
 CACHE := _build/.jupyter_cache
 RUN_PAGES := mkdir -p $(CACHE); export JUPYTERCACHE=$(CACHE) $(ONE_THREAD); \
     pages=$$(grep -c "{code-cell}" $$(grep -l "^kernelspec:" book/*.md) | sort -t: -rnk2 | cut -d: -f1); \
     .venv/bin/jcache notebook add --reader myst_nb_md $$pages >/dev/null && \
-    echo "$$pages" | xargs -n 1 -P $$(($$(getconf _NPROCESSORS_ONLN) + 1)) \
+    echo "$$pages" | xargs -n 1 -P "$$(getconf _NPROCESSORS_ONLN)" \
         .venv/bin/jcache notebook execute --no-force --timeout 900
 
 help: ## this list
