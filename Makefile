@@ -53,7 +53,7 @@ RUN_PAGES := mkdir -p $(CACHE); export JUPYTERCACHE=$(CACHE) $(ONE_THREAD); \
     pages=$$(grep -c "{code-cell}" $$(grep -l "^kernelspec:" book/*.md) | sort -t: -rnk2 | cut -d: -f1); \
     .venv/bin/jcache notebook add --reader myst_nb_md $$pages >/dev/null && \
     echo "$$pages" | xargs -n 1 -P "$$(getconf _NPROCESSORS_ONLN)" \
-        .venv/bin/jcache notebook execute --no-force --timeout 900
+        .venv/bin/jcache notebook execute --no-force --timeout 900 >/dev/null
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 - \2/p' Makefile
