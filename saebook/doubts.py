@@ -17,7 +17,7 @@ from saebook.kinds import JumpReLU, Priced
 
 SATURATED = 10.0  # pre-activations beyond it have a sigmoid within 5e-5 of 0 or 1
 TRIAL = 200  # steps below which nobody expects a threshold to have moved
-FAR = 2.0  # square of the mean over variance; kinds, "Samples far from 0", has what is lost
+FAR = 4.0  # square of the mean over variance; kinds, "Samples far from 0", has what is lost
 IN_WINDOW = 0.005  # share of pre-activations in JumpReLU's window; with less its price is unheard
 
 

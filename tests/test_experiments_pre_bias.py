@@ -35,8 +35,9 @@ def test_only_the_distance_of_the_digits_changes():
     for a, b in zip(near, moved, strict=True):
         np.testing.assert_allclose(a + np.float32(0.8), b)
     away = [experiment.away(x) for x, _ in sets.values()]
-    assert away[0] < doubts.FAR / 2
-    assert min(away[1:]) > doubts.FAR * 0.95
+    assert away[0] < 1
+    assert min(away[1:]) > 1.9
+    assert away[2] > doubts.FAR  # fit warns of half of the moved digits
 
 
 def test_patches_are_pieces_of_photographs():
