@@ -59,6 +59,63 @@ def test_a_table_without_a_caption_is_found():
     assert tables_without_caption(cell % ', caption="It wins."') == []
 
 
+def bound(tree):
+    """The names that a cell binds."""
+    names = set()
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {(a.asname or a.name).split(".")[0] for a in node.names}
+        elif isinstance(node, ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            named = (n for n in ast.walk(node) if isinstance(n, ast.Name))
+            names |= {n.id for n in named if isinstance(n.ctx, ast.Store)}
+    return names
+
+
+def read(tree):
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+def taken_over(page):
+    """Functions of a PyTorch tab that call what a TensorFlow tab has put in its place since."""
+    cells = [
+        (ast.parse(match["code"]), "tab-torch" in match[0], "tab-tf" in match[0])
+        for match in CELL.finditer(page)
+        if match["code"] is not None
+    ]
+    found = []
+    for place, (cell, torch, _) in enumerate(cells):
+        for function in cell.body if torch else ():
+            if not isinstance(function, ast.FunctionDef):
+                continue
+            own, lost = read(function) & bound(cell) - {function.name}, set()
+            for later, torch_too, tf in cells[place + 1 :]:
+                if function.name in bound(later):
+                    break
+                lost |= own & bound(later) if tf else set()
+                if lost and not torch_too and function.name in read(later):
+                    found.append((function.name, sorted(lost)))
+                    break
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_a_function_of_one_framework_keeps_to_it(page):
+    assert taken_over(page.read_text("utf8")) == []
+
+
+def test_a_name_taken_over_is_found():
+    tab = "```{code-cell} python\n:tags: [tab-%s]\nfrom saebook.%s import fit\n%s```\n"
+    torch, tf = (
+        tab % ("torch", "pytorch", "def run():\n    fit()\n"),
+        tab % ("tf", "tensorflow", ""),
+    )
+    use = "```{code-cell} python\nrun()\n```\n"
+    assert taken_over(torch + tf + use) == [("run", ["fit"])]
+    assert taken_over(torch + use + tf) == taken_over(torch + tf) == []
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
 def test_columns_that_cells_print_fit(path):
     """A sentence is wrapped; columns are not."""
