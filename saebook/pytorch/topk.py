@@ -69,9 +69,15 @@ def _csr(values: Tensor, places: Tensor, n_columns: int) -> Tensor:
     )
 
 
-def _transposed_product(z: Tensor, b: Tensor) -> Tensor:
-    """``z.T @ b``, into memory that is not set to zero and copied first, as ``@`` does."""
+def _transposed_product(z: Tensor, b: Tensor, by_columns: bool = False) -> Tensor:
+    """``z.T @ b``, into memory that is not set to zero and copied first, as ``@`` does.
+
+    `by_columns`: the transposed result lies in rows, and needs no copy to become a gradient that is
+    laid out as its parameter.
+    """
     out = b.new_empty(z.shape[1], b.shape[1])
+    if by_columns:
+        out, b = b.new_empty(b.shape[1], z.shape[1]).t(), b.t().contiguous().t()
     return torch.addmm(out, z.t().to_sparse_csr(), b, beta=0.0, out=out)
 
 
@@ -93,7 +99,7 @@ class _Encode(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Tensor | None, ...]:
         x, places, weight = ctx.saved_tensors
-        to_weight = _transposed_product(_csr(grad, places, ctx.n_latents), x).t()
+        to_weight = _transposed_product(_csr(grad, places, ctx.n_latents), x, by_columns=True).t()
         to_bias = torch.zeros(ctx.n_latents, dtype=grad.dtype)
         to_bias.index_add_(0, places.flatten(), grad.flatten())
         to_shift = None if weight is None else -(weight @ to_bias)
@@ -113,7 +119,8 @@ class _Decode(torch.autograd.Function):
         values, places, weight = ctx.saved_tensors
         z = _csr(values, places, len(weight))
         to_values = torch.sparse.sampled_addmm(z, grad, weight.t(), beta=0.0).values()
-        return to_values.reshape(values.shape), None, _transposed_product(z, grad)
+        to_weight = _transposed_product(z, grad, by_columns=not weight.is_contiguous())  # tied
+        return to_values.reshape(values.shape), None, to_weight
 
 
 def encode_sparse(
