@@ -106,3 +106,17 @@ def test_codes_skip_zeros_too(framework, monkeypatch, more):
     assert (np.count_nonzero(dense, axis=1) <= 2).all()
     monkeypatch.setattr(framework.SparseAutoencoder, "preactivation", None)  # the dense way's
     np.testing.assert_allclose(framework.encode(model, x, batch_size=20), dense, atol=1e-6)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_gradient_of_pytorch_lies_as_its_weight(tied):
+    """Else autograd copies it once more at each step."""
+    import torch
+
+    from saebook.pytorch import SparseAutoencoder
+
+    model = SparseAutoencoder(config_of(tied=tied), device="cpu")
+    _, z = model.kind.sparse_code(torch.as_tensor(parity.samples(), dtype=torch.float32))
+    weights = [p for name, p in model.named_parameters() if name in ("W_enc", "W_dec")]
+    gradients = torch.autograd.grad(model.decode(z).sum(), weights)
+    assert [g.stride() for g in gradients] == [w.stride() for w in weights]

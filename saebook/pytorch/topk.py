@@ -75,9 +75,8 @@ def _transposed_product(z: Tensor, b: Tensor, by_columns: bool = False) -> Tenso
     `by_columns`: the transposed result lies in rows, and needs no copy to become a gradient that is
     laid out as its parameter.
     """
-    out = b.new_empty(z.shape[1], b.shape[1])
-    if by_columns:
-        out, b = b.new_empty(b.shape[1], z.shape[1]).t(), b.t().contiguous().t()
+    shape = z.shape[1], b.shape[1]
+    out = b.new_empty(shape[::-1]).t() if by_columns else b.new_empty(shape)
     return torch.addmm(out, z.t().to_sparse_csr(), b, beta=0.0, out=out)
 
 
