@@ -74,29 +74,32 @@ def bound(tree):
 
 
 def read(tree):
-    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    """The names that it reads and does not bind itself, as a function does its arguments."""
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    own = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    own |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    return {node.id for node in names} - (own if isinstance(tree, ast.FunctionDef) else set())
 
 
 def taken_over(page):
-    """Functions of a PyTorch tab that call what a TensorFlow tab has put in its place since."""
-    cells = [
-        (ast.parse(match["code"]), "tab-torch" in match[0], "tab-tf" in match[0])
-        for match in CELL.finditer(page)
-        if match["code"] is not None
-    ]
-    found = []
-    for place, (cell, torch, _) in enumerate(cells):
-        for function in cell.body if torch else ():
-            if not isinstance(function, ast.FunctionDef):
-                continue
-            own, lost = read(function) & bound(cell) - {function.name}, set()
-            for later, torch_too, tf in cells[place + 1 :]:
-                if function.name in bound(later):
-                    break
-                lost |= own & bound(later) if tf else set()
-                if lost and not torch_too and function.name in read(later):
-                    found.append((function.name, sorted(lost)))
-                    break
+    """Functions of one framework's tab, used when the other's has taken a name that they read."""
+    owners, functions, found = {}, {}, []
+    for match in CELL.finditer(page):
+        if match["code"] is None:
+            continue
+        cell = ast.parse(match["code"])
+        names = bound(cell)
+        tab = next((tab for tab in ("tab-torch", "tab-tf") if tab in match[0]), None)
+        owners |= dict.fromkeys(names, tab)
+        for name in read(cell) & functions.keys() - names:
+            own_tab, own = functions[name]
+            if lost := sorted(n for n in own if owners[n] not in (own_tab, None)):
+                found.append((name, lost))
+        functions |= {
+            node.name: (tab, {n for n in read(node) if tab and owners.get(n) == tab} - {node.name})
+            for node in cell.body
+            if isinstance(node, ast.FunctionDef)
+        }
     return found
 
 
@@ -114,6 +117,10 @@ def test_a_name_taken_over_is_found():
     use = "```{code-cell} python\nrun()\n```\n"
     assert taken_over(torch + tf + use) == [("run", ["fit"])]
     assert taken_over(torch + use + tf) == taken_over(torch + tf) == []
+    assert taken_over(torch + tf + tab % ("torch", "pytorch", "run()\n")) == []  # fit is back
+    earlier = tab % ("tf", "tensorflow", "") + "```{code-cell} python\n:tags: [tab-tf]\n"
+    earlier += "def run():\n    fit()\n```\n"
+    assert taken_over(earlier + tab % ("torch", "pytorch", "") + use) == [("run", ["fit"])]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
