@@ -133,7 +133,7 @@ def dictionary_learning(n_latents=256, n_samples=10_000, seed=0):
     table = {
         "scikit-learn": {"seconds": round(seconds, 2), "fvu": round(target, 4), "l0": round(l0, 1)}
     }
-    config = SAEConfig(784, n_latents, "relu", "linear", sparsity=TopK(int(l0)), tied=True)
+    config = SAEConfig(784, n_latents, sparsity=TopK(int(l0)), tied=True, pre_bias=False)
     for framework in FRAMEWORKS:
         package = import_module(f"saebook.{framework}")
         for _ in range(2):  # the first time loads and warms the framework

@@ -38,7 +38,7 @@ DOCUMENT_PYTORCH = kl(128, 64, 12_800, 3)  # the sizes of its programs
 DOCUMENT_TENSORFLOW = kl(32, 128, 12_800, 3)
 LOADED = kl(256, 256, 12_800, 3)  # the same samples from an array and from loaders
 PLAIN = Work(SAEConfig(784, 256, output="linear"), 256, 25_600, 4)  # an AutoEncoder of PyOD
-TOPK = Work(SAEConfig(784, 4096, "relu", "linear", sparsity=TopK(32)), 1024, 8_192, 3)
+TOPK = Work(SAEConfig(784, 4096, sparsity=TopK(32), pre_bias=False), 1024, 8_192, 3)
 QUALITY = Work(SAEConfig(784, 4096, sparsity=TopK(32), pre_bias=True), 512, 0, 1, decay=True)
 
 

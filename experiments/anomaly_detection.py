@@ -49,6 +49,7 @@ def topk(k, n_latents, n_features=784):
         sparsity=TopK(k),
         tied=True,
         unit_norm=True,
+        pre_bias=False,
     )
 
 

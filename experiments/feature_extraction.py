@@ -64,9 +64,18 @@ def config_of(kind, width, setting):
         return SAEConfig(784, width, sparsity=KL(0.05, setting))
     if kind == "L1":
         return SAEConfig(
-            784, width, "relu", "linear", sparsity=L1(setting), tied=True, unit_norm=True
+            784,
+            width,
+            "relu",
+            "linear",
+            sparsity=L1(setting),
+            tied=True,
+            unit_norm=True,
+            pre_bias=False,
         )
-    return SAEConfig(784, width, "linear", "linear", sparsity=TopK(setting), tied=True)
+    return SAEConfig(
+        784, width, "linear", "linear", sparsity=TopK(setting), tied=True, pre_bias=False
+    )
 
 
 def train(kind, width, setting, seed, x, framework="torch"):

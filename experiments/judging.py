@@ -140,7 +140,9 @@ def family_model(kind, family, together, seed=0):
     """Configuration and parameters of a model of planted families."""
     SparseAutoencoder, fit, _ = _runs.framework_of("torch")
     sparsity, groups = FAMILY_KINDS[kind]
-    config = SAEConfig(64, 64, "relu", "linear", sparsity=sparsity, unit_norm=True, groups=groups)
+    config = SAEConfig(
+        64, 64, "relu", "linear", sparsity=sparsity, unit_norm=True, groups=groups, pre_bias=False
+    )
     model, x = SparseAutoencoder(config, device="cpu"), families(family, together, seed=seed)[0]
     model.from_numpy(init_tied(config, x[:5_000], seed))
     fit(model, x, FAMILY, progress=False)

@@ -15,7 +15,16 @@ TRAINING = {"epochs": 10, "batch_size": 128, "learning_rate": 2e-3, "decay_steps
 
 
 def config_of(n_latents=N_LATENTS, k=K):
-    return SAEConfig(784, n_latents, "relu", "linear", sparsity=TopK(k), tied=True, unit_norm=True)
+    return SAEConfig(
+        784,
+        n_latents,
+        "relu",
+        "linear",
+        sparsity=TopK(k),
+        tied=True,
+        unit_norm=True,
+        pre_bias=False,
+    )
 
 
 def train(config, x, training, framework="torch"):

@@ -74,6 +74,7 @@ def train(kind, setting, seed, framework="torch", width=WIDTH, training=None):
         output="linear",
         sparsity=KINDS[kind][0](setting),
         unit_norm=True,
+        pre_bias=False,
     )
     model, x = SparseAutoencoder(config), planted(seed)[1]
     model.from_numpy(init_tied(config, x[:5_000], seed))

@@ -43,10 +43,11 @@ class SAEConfig:
         the start and after every training step.
     weight_decay : float >= 0
         Factor of the sum of squared weights in the loss. Biases are free.
-    pre_bias : bool
+    pre_bias : {"auto", True, False}
         Whether ``b_dec`` is taken from the input before it is encoded, so that the code describes
-        what differs from it (Bricken et al. 2023). Advised for samples whose mean is far from 0,
-        where latents die without it; ``fit`` warns of that.
+        what differs from it (Bricken et al. 2023). Without it latents die where the mean of the
+        samples is far from 0. "auto" becomes True for a kind of sparsity and no sigmoid. Set it to
+        False for a transcoder, whose input is not what it rebuilds.
     groups : tuple of int, optional
         A Matryoshka dictionary (Bussmann et al. 2025): the latents fall into groups of these sizes,
         and the error of the reconstruction from the first group, from the first two, and so on up
@@ -67,12 +68,13 @@ class SAEConfig:
     tied: bool = False
     unit_norm: bool = False
     weight_decay: float = 0.0
-    pre_bias: bool = False
+    pre_bias: bool | str = "auto"
     groups: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "an integer of at least 1", "n_features", "n_latents")
-        check_fields(self, "True or False", "tied", "unit_norm", "pre_bias")
+        check_fields(self, "True or False", "tied", "unit_norm")
+        check_fields(self, "'auto', True or False", "pre_bias")
         check_fields(self, "a finite number of at least 0", "weight_decay")
         kind = self.sparsity
         usual = kind.activations[0] if isinstance(kind, Sparsity) else "sigmoid"
@@ -88,6 +90,9 @@ class SAEConfig:
         ):
             known = getattr(self, field) in names
             refuse_unless(known, self, field, f"one of {', '.join(names)}")
+        if self.pre_bias == "auto":
+            free = self.output == "linear" and self.activation != "sigmoid"
+            object.__setattr__(self, "pre_bias", free and self.sparsity is not None)
         if isinstance(self.groups, list | tuple):  # a list, as JSON has it, could not be hashed
             object.__setattr__(self, "groups", tuple(as_python(self.groups)))
         refuse_unless(

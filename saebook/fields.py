@@ -34,6 +34,9 @@ _RULES: dict[str, Callable[[Any], bool]] = {
     "a number from 0 to 1": lambda value: _real(value) and 0 <= value <= 1,
     "a finite number of at least 0, or a rising pair of them, (low, high)": _level,
     "True or False": lambda value: isinstance(value, bool),
+    "'auto', True or False": lambda value: (
+        isinstance(value, bool) or (isinstance(value, str) and value == "auto")
+    ),
 }
 
 

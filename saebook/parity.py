@@ -87,7 +87,7 @@ def classic() -> list[SAEConfig]:
     outputs = (("linear", "squared_error"), ("sigmoid", "squared_error"), ("sigmoid", "bce"))
     switches = (False, True), (False, True), (0.0, 0.01)
     return [
-        config_of(activation, output, error, kind, tied, unit_norm, weight_decay)
+        config_of(activation, output, error, kind, tied, unit_norm, weight_decay, pre_bias=False)
         for kind, activation, (output, error), tied, unit_norm, weight_decay in product(
             CLASSIC, ("sigmoid", "relu", "linear"), outputs, *switches
         )

@@ -56,7 +56,7 @@ REFUSED = [
     (SAEConfig, "tied", "True or False", [1, None, "yes"]),
     (SAEConfig, "unit_norm", "True or False", [0, None]),
     (SAEConfig, "weight_decay", "a finite number of at least 0", [-1, NAN, None, True]),
-    (SAEConfig, "pre_bias", "True or False", [1, None]),
+    (SAEConfig, "pre_bias", "'auto', True or False", [1, None, "yes"]),
     (
         SAEConfig,
         "groups",
@@ -81,25 +81,29 @@ REQUIRED = {SAEConfig: {"n_features": 4, "n_latents": 3}}
 
 
 @pytest.mark.parametrize(
-    ("options", "activation", "output"),
+    ("options", "activation", "output", "pre_bias"),
     [
-        ({}, "sigmoid", "sigmoid"),
-        ({"sparsity": KL()}, "sigmoid", "sigmoid"),
-        ({"sparsity": L1()}, "relu", "linear"),
-        ({"sparsity": TopK(2)}, "relu", "linear"),
-        ({"sparsity": BatchTopK(2)}, "relu", "linear"),
-        ({"sparsity": JumpReLU()}, "relu", "linear"),
-        ({"sparsity": Gated()}, "relu", "linear"),
-        ({"activation": "relu"}, "relu", "sigmoid"),
-        ({"activation": "sigmoid", "sparsity": L1()}, "sigmoid", "sigmoid"),
-        ({"reconstruction": "bce", "sparsity": TopK(2)}, "relu", "sigmoid"),
-        ({"output": "linear", "sparsity": KL()}, "sigmoid", "linear"),
+        ({}, "sigmoid", "sigmoid", False),
+        ({"sparsity": KL()}, "sigmoid", "sigmoid", False),
+        ({"sparsity": L1()}, "relu", "linear", True),
+        ({"sparsity": TopK(2)}, "relu", "linear", True),
+        ({"sparsity": BatchTopK(2)}, "relu", "linear", True),
+        ({"sparsity": JumpReLU()}, "relu", "linear", True),
+        ({"sparsity": Gated()}, "relu", "linear", True),
+        ({"activation": "relu"}, "relu", "sigmoid", False),
+        ({"activation": "sigmoid", "sparsity": L1()}, "sigmoid", "sigmoid", False),
+        ({"reconstruction": "bce", "sparsity": TopK(2)}, "relu", "sigmoid", False),
+        ({"activation": "relu", "output": "linear"}, "relu", "linear", False),
+        ({"activation": "linear", "sparsity": TopK(2)}, "linear", "linear", True),
+        ({"sparsity": TopK(2), "pre_bias": False}, "relu", "linear", False),
+        ({"pre_bias": True}, "sigmoid", "sigmoid", True),
+        ({"output": "linear", "sparsity": KL()}, "sigmoid", "linear", False),
     ],
 )
-def test_functions_that_are_not_given_follow_the_kind(options, activation, output):
+def test_what_is_not_given_follows_the_kind(options, activation, output, pre_bias):
     config = SAEConfig(4, 3, **options)
-    assert (config.activation, config.output) == (activation, output)
-    assert dataclasses.replace(config, n_latents=4).output == output
+    assert (config.activation, config.output, config.pre_bias) == (activation, output, pre_bias)
+    assert dataclasses.replace(config, n_latents=4) == SAEConfig(4, 4, **options)
 
 
 @pytest.mark.parametrize(

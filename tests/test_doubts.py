@@ -39,7 +39,7 @@ def told(framework, x, sparsity, training=TRAINING, **options):
         (PLANTED * 100, None, {}),
         (PLANTED * 100, L1(0.0), {}),
         (DIGITS + 0.15, TopK(4), {}),
-        (DIGITS + 4, TopK(4), {"pre_bias": True}),
+        (DIGITS + 4, TopK(4), {}),
         (DIGITS / 2 + 0.5, None, {"output": "sigmoid", "activation": "sigmoid"}),
         (np.ones_like(DIGITS), None, {}),
     ],
@@ -52,7 +52,12 @@ def test_what_can_work_gets_no_word(framework, x, sparsity, options):
     ("x", "sparsity", "options", "beginning"),
     [
         (DIGITS * 255, KL(0.05, 1.0), {"activation": "sigmoid"}, "activation='sigmoid' does not"),
-        (DIGITS + 0.4, TopK(4), {}, "pre_bias=False does not suit .* is 4.* times their var.*True"),
+        (
+            DIGITS + 0.4,
+            TopK(4),
+            {"pre_bias": False},
+            "pre_bias=False .* is 4.* times their var.*True",
+        ),
         (DIGITS + 0.4, None, {"activation": "linear"}, "pre_bias=False does not suit samples so"),
         (DIGITS * 255, None, {"activation": "sigmoid"}, "activation='sigmoid' does not suit"),
         (DIGITS * 255, None, {"output": "sigmoid"}, "output='sigmoid' rebuilds numbers between"),

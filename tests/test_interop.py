@@ -58,7 +58,7 @@ CONFIGS = [
     SAEConfig(6, 8, "relu", "linear", sparsity=Gated(0.1)),
     SAEConfig(6, 8, "relu", "linear", sparsity=Gated(0.1), tied=True),
 ]
-CONFIGS += [replace(config, pre_bias=True) for config in CONFIGS]
+CONFIGS = [replace(config, pre_bias=either) for either in (False, True) for config in CONFIGS]
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 X = np.random.default_rng(0).normal(size=(50, 6))
 
@@ -312,7 +312,7 @@ def plain(**changes):
         ({"architecture": "gated"}, "must hold the tensors W_enc, b_gate, .*got W_dec, W_enc"),
         ({"d_in": None}, r"W_enc must have shape \(d_in, d_sae\), \(None, 8\), got \(6, 8\)"),
         ({"d_sae": 10**12}, r"W_enc must have shape .*1000000000000\), got \(6, 8\)"),
-        ({"apply_b_dec_to_input": "yes"}, "pre_bias must be True or False, got 'yes'"),
+        ({"apply_b_dec_to_input": "yes"}, "pre_bias must be 'auto', True or False, got 'yes'"),
         ({"tensors": plain(scaling_factor=np.ones(8))}, "must hold the tensors .*scaling_factor"),
         ({"tensors": plain(b_enc=np.zeros((8, 1)))}, r"b_enc.* must have shape \(8,\), got"),
         ({"tensors": plain(b_enc=np.full(8, np.inf))}, "b_enc.* must be finite"),
@@ -452,7 +452,7 @@ def test_bfloat16_of_saelens_is_read_as_float32(mixed, tmp_path):
     saelens_folder(tmp_path, architecture="jumprelu", dtype="bfloat16")
     save_torch(theirs, tmp_path / "sae_weights.safetensors")
     config, params = interop.from_saelens(tmp_path)
-    assert config == SAEConfig(6, 8, "relu", "linear", sparsity=JumpReLU())
+    assert config == SAEConfig(6, 8, "relu", "linear", sparsity=JumpReLU(), pre_bias=False)
     for name in ("W_enc", "b_enc", "W_dec", "b_dec"):
         assert params[name].dtype == np.float32
         np.testing.assert_array_equal(params[name], theirs[name].float().numpy())

@@ -31,7 +31,7 @@ X = RNG.random((40, 6))
 
 
 def config_of(sparsity=None, **options):
-    return SAEConfig(6, 5, "relu", "linear", sparsity=sparsity, **options)
+    return SAEConfig(6, 5, "relu", "linear", sparsity=sparsity, **{"pre_bias": False} | options)
 
 
 def random_params(config, seed=1):
@@ -383,7 +383,7 @@ def test_auxk_brings_dead_latents_back(framework):
     x = data.planted_features(600, 12, 30, (2, 3)).x
     dead = {}
     for aux in (None, AuxK(8, 0.5, 600)):
-        config = SAEConfig(12, 60, "relu", "linear", sparsity=TopK(3, aux), unit_norm=True)
+        config = SAEConfig(12, 60, sparsity=TopK(3, aux), unit_norm=True, pre_bias=False)
         model = framework.SparseAutoencoder(config, seed=0, device="cpu")
         params = model.to_numpy()
         params["b_enc"][:30] = 2.0  # far ahead of the others

@@ -31,6 +31,7 @@ SHORT = TrainConfig(epochs=2, batch_size=64)
 
 
 def config_of(kind, **options):
+    options = {"pre_bias": False} | options
     return SAEConfig(N_FEATURES, N_LATENTS, "relu", "linear", sparsity=kind, **options)
 
 

@@ -19,9 +19,8 @@ KINDS = {
 
 
 def config_of(k=2, n_latents=40, **more):
-    return SAEConfig(
-        12, n_latents, **{"activation": "relu", "output": "linear", "sparsity": TopK(k), **more}
-    )
+    usual = {"activation": "relu", "output": "linear", "sparsity": TopK(k), "pre_bias": False}
+    return SAEConfig(12, n_latents, **usual | more)
 
 
 def takes_sparse_way(framework, config):

@@ -16,10 +16,10 @@ SWEEPS = {
     "seeds": [SAEConfig(12, 8, **RELU)] * 3,
     "weight": [SAEConfig(12, 8, sparsity=L1(w), unit_norm=True, **RELU) for w in (0.1, 0.2)],
     "tied": [SAEConfig(12, 8, sparsity=L1(w), unit_norm=True, tied=True, **RELU) for w in (0, 0.2)],
-    "JumpReLU": [SAEConfig(12, 8, sparsity=JumpReLU(weight=w), **RELU) for w in (0.1, 0.2)],
-    "Gated": [
-        SAEConfig(12, 8, sparsity=Gated(weight=w), pre_bias=True, **RELU) for w in (0.1, 0.2)
+    "JumpReLU": [
+        SAEConfig(12, 8, sparsity=JumpReLU(weight=w), pre_bias=False, **RELU) for w in (0.1, 0.2)
     ],
+    "Gated": [SAEConfig(12, 8, sparsity=Gated(weight=w), **RELU) for w in (0.1, 0.2)],
     "Matryoshka": [SAEConfig(12, 8, sparsity=L1(w), groups=(2, 6), **RELU) for w in (0.1, 0.2)],
 }
 

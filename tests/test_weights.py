@@ -149,6 +149,7 @@ def test_what_is_not_a_weights_file_is_refused(path, parts, message):
 
 @pytest.mark.parametrize("config", CONFIGS[:4], ids=str)
 def test_files_of_version_1_can_still_be_read(config, path):
+    config = dataclasses.replace(config, pre_bias=False)
     fields = weights.config_to_dict(config)
     for later in ("pre_bias", "groups"):
         del fields[later]

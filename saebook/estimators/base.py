@@ -90,6 +90,7 @@ class SAE(CallbackSupportMixin, BaseEstimator):
             self.tied,
             self.unit_norm,
             self.weight_decay,
+            pre_bias=False,  # the scaling takes the mean from the samples
         )
         if automatic and self._kept:
             config = replace(config, sparsity=TopK(-(-config.n_latents // self._kept)))

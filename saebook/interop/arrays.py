@@ -91,7 +91,7 @@ def to_arrays(config: SAEConfig, params: Params, path: StrPath, layout: str) -> 
     found = LAYOUTS[tensors.one_of(LAYOUTS, layout, "layout")]
     path = _checked_path(path, layout, found)
     values = tensors.portable(config, params, layout, found.kinds)
-    tensors.move_pre_bias(values, False, config.pre_bias)
+    tensors.move_pre_bias(values, False, config)
     tensors.as_jumprelu(config, values)
     theirs = tensors.named(values, found.names)
     if path.suffix in (".pt", ".pth"):
@@ -151,7 +151,7 @@ def from_arrays(
             raise ValueError(f"k must be None in the layout {layout}, got {k!r}.")
         elif found.kind is JumpReLU:
             kind = JumpReLU()
-        config = SAEConfig(*tensors.widths(values), "relu", "linear", sparsity=kind)
+        config = SAEConfig(*tensors.widths(values), "relu", "linear", sparsity=kind, pre_bias=False)
         return config, tensors.checked(config, values, tensors.dtype_of(values))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None

@@ -75,7 +75,7 @@ def to_dictionary_learning(config: SAEConfig, params: Params, folder: StrPath) -
         trainer["k"], values["k"] = sparsity.k, np.array(sparsity.k, dtype=np.int32)
     if isinstance(sparsity, TopK):
         values["threshold"] = np.full((), -1.0, values["b_enc"].dtype)  # not learned, not read
-    tensors.move_pre_bias(values, name not in _NO_PRE_BIAS, config.pre_bias)
+    tensors.move_pre_bias(values, name not in _NO_PRE_BIAS, config)
     theirs = tensors.named(values, DICTIONARY_LEARNING[name])
     described = json.dumps({"trainer": trainer}, indent=2).encode()
     tensors.write(folder, {"ae.pt": tensors.torch_bytes(theirs), "config.json": described})

@@ -53,7 +53,7 @@ def to_openai(config: SAEConfig, params: Params, path: StrPath, normalized: bool
     """
     values = tensors.portable(config, params, "sparse_autoencoder", (type(None), L1, TopK))
     _check_units(isinstance(config.sparsity, TopK), normalized, "the model")
-    tensors.move_pre_bias(values, True, config.pre_bias)
+    tensors.move_pre_bias(values, True, config)
     state: dict[str, object] = dict(tensors.named(values, _NAMES))
     for name, (start, dtype) in _COUNTED.items():
         state[name] = np.full(config.n_latents, start, dtype)

@@ -48,7 +48,7 @@ def to_openmoss(
         If a file cannot be written.
     """
     values = tensors.portable(config, params, "llamascopium", _KINDS)
-    tensors.move_pre_bias(values, False, config.pre_bias)
+    tensors.move_pre_bias(values, False, config)
     tensors.as_jumprelu(config, values)
     names, act_fn = _NAMES, "topk" if isinstance(config.sparsity, TopK) else "relu"
     if "threshold" in values:
@@ -131,7 +131,7 @@ def from_openmoss(folder: StrPath) -> tuple[SAEConfig, dict[str, Array]]:
             kind = TopK(settings.get("top_k", 50))
         elif jumps:
             kind = JumpReLU()
-        config = SAEConfig(*shape, "relu", "linear", sparsity=kind)
+        config = SAEConfig(*shape, "relu", "linear", sparsity=kind, pre_bias=False)
         params = tensors.checked(config, values, dtype)
         if ranked:
             _rank_by_rows(kind, params)  # by the rows in the file

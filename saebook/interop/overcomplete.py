@@ -132,7 +132,7 @@ def from_overcomplete(
             # They keep what is equal to the threshold, too.
             below = np.nextafter(np.float32(threshold), np.float32(-np.inf))
             values["threshold"] = np.full(shape[1], below, dtype)
-        config = SAEConfig(*shape, "relu", "linear", sparsity=sparsity)
+        config = SAEConfig(*shape, "relu", "linear", sparsity=sparsity, pre_bias=False)
         return config, tensors.checked(config, values, dtype)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None

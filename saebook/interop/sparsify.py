@@ -36,7 +36,7 @@ def to_sparsify(config: SAEConfig, params: Params, folder: StrPath) -> None:
         If a file cannot be written.
     """
     values = tensors.portable(config, params, "sparsify", (TopK,))
-    tensors.move_pre_bias(values, True, config.pre_bias)
+    tensors.move_pre_bias(values, True, config)
     settings = {
         "activation": "topk",
         "expansion_factor": max(1, config.n_latents // config.n_features),

@@ -62,9 +62,9 @@ def as_jumprelu(config: SAEConfig, values: dict[str, Array]) -> None:
         values["threshold"] = np.full(config.n_latents, values["threshold"])
 
 
-def move_pre_bias(values: dict[str, Array], wanted: bool, there: bool) -> None:
-    """Shift the encoder's biases, in place, so that they answer to ``x - b_dec``, or to ``x``."""
-    if wanted == there:
+def move_pre_bias(values: dict[str, Array], wanted: bool, config: SAEConfig) -> None:
+    """Shift a model's encoder biases, in place, so that they answer to ``x - b_dec``, or ``x``."""
+    if wanted == config.pre_bias:
         return
     shift = values["b_dec"].astype(np.float64) @ values["W_enc"]
     shift = shift if wanted else -shift
