@@ -167,13 +167,13 @@ def fit(
     if world_size > 1:
         alike = marks(model, train_config, data, run)
         check_same(alike, engine.gather(list(alike.values())))
+    if run.ended:
+        return run.history
     engine.begin(data)
     n_steps = 0
     if run.adam:
         engine.optimizer.from_numpy(run.adam)
         n_steps = int(run.adam["t"])
-    if run.ended:
-        return run.history
     hide = True if rank > 0 else None if progress is None else not progress
 
     def look(first: Array) -> None:

@@ -155,14 +155,15 @@ def test_a_trace_keeps_k_of_equals_as_well():
         assert torch.flatten(torch.nonzero(z[0])).tolist() == [0, 1]
 
 
-def test_a_parameter_in_another_order_of_memory_resumes_exactly(tmp_path):
+@pytest.mark.parametrize("config", [SAEConfig(12, 8), SAEConfig(12, 40, sparsity=TopK(2))], ids=str)
+def test_a_parameter_in_another_order_of_memory_resumes_exactly(config, tmp_path):
     """PyTorch's fused Adam takes memory as it lies."""
     import torch
 
     from saebook.pytorch import SparseAutoencoder, fit
 
     def model():
-        made = SparseAutoencoder(SAEConfig(12, 8), device="cpu")
+        made = SparseAutoencoder(config, device="cpu")
         made.W_enc = torch.nn.Parameter(made.W_enc.detach().T.contiguous().T)
         assert not made.W_enc.is_contiguous()
         return made
@@ -172,7 +173,7 @@ def test_a_parameter_in_another_order_of_memory_resumes_exactly(tmp_path):
     path = tmp_path / "run.safetensors"
     fit(model(), X, TrainConfig(epochs=2, batch_size=32), checkpoint=path)
     fit(parts, X, TrainConfig(epochs=4, batch_size=32), checkpoint=path)
-    plain = SparseAutoencoder(SAEConfig(12, 8), device="cpu")
+    plain = SparseAutoencoder(config, device="cpu")
     fit(plain, X, TrainConfig(epochs=4, batch_size=32))
     for name, value in plain.to_numpy().items():
         np.testing.assert_array_equal(parts.to_numpy()[name], value)

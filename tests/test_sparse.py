@@ -1,5 +1,6 @@
 """TopK trained by products that skip the zeros, against the dense way."""
 
+from contextlib import nullcontext
 from importlib import import_module
 
 import numpy as np
@@ -108,14 +109,30 @@ def test_codes_skip_zeros_too(framework, monkeypatch, more):
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_a_gradient_of_pytorch_lies_as_its_weight(tied):
-    """Else autograd copies it once more at each step."""
+def test_pytorch_trains_in_rows_and_gives_the_memory_back(tied, monkeypatch):
+    """Rows of latents, or each step copies gradients; then where they were, also after an error."""
     import torch
 
-    from saebook.pytorch import SparseAutoencoder
+    from saebook.pytorch import SparseAutoencoder, fit
 
+    seen = []
+
+    def step(optimizer, closure=None, step=torch.optim.Adam.step):
+        for parameter in optimizer.param_groups[0]["params"]:
+            seen.append(
+                (parameter.shape, parameter.is_contiguous(), parameter.grad.is_contiguous())
+            )
+        return step(optimizer, closure)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", step)
     model = SparseAutoencoder(config_of(tied=tied), device="cpu")
-    _, z = model.kind.sparse_code(torch.as_tensor(parity.samples(), dtype=torch.float32))
-    weights = [p for name, p in model.named_parameters() if name in ("W_enc", "W_dec")]
-    gradients = torch.autograd.grad(model.decode(z).sum(), weights)
-    assert [g.stride() for g in gradients] == [w.stride() for w in weights]
+    held = model.W_enc.data
+    for after_epoch in (None, lambda *_: 1 / 0):
+        before = held.clone()
+        with nullcontext() if after_epoch is None else pytest.raises(ZeroDivisionError):
+            fit(model, parity.samples(), TRAINING, after_epoch=after_epoch)
+        assert model.W_enc.data_ptr() == held.data_ptr()
+        assert model.W_enc.stride() == held.stride() == (40, 1)
+        assert not torch.equal(held, before)
+    assert ((40, 12), True, True) in seen
+    assert all(rows and gradient_in_rows for _, rows, gradient_in_rows in seen)

@@ -63,12 +63,15 @@ class SAE(CallbackSupportMixin, BaseEstimator):
     device: str = "auto"
     random_state: int | np.random.RandomState | None = None
 
-    # Of "auto": the width and what it is at most for each feature, one latent in how many is kept
-    # (0: all), and steps of training.
+    # Of "auto": the width and what it is at most for each feature, and steps of training.
     _width: ClassVar[int] = 256
     _per_feature: ClassVar[int] = 256
-    _kept: ClassVar[int] = 4
     _steps: ClassVar[int] = 800
+
+    @staticmethod
+    def _kept(n_latents: int) -> int:
+        """How many latents of a sample "auto" keeps, 0 for no such limit."""
+        return 0
 
     def _config(self, n_features: int) -> SAEConfig:
         automatic = isinstance(self.sparsity, str)
@@ -92,8 +95,8 @@ class SAE(CallbackSupportMixin, BaseEstimator):
             self.weight_decay,
             pre_bias=False,  # the scaling takes the mean from the samples
         )
-        if automatic and self._kept:
-            config = replace(config, sparsity=TopK(-(-config.n_latents // self._kept)))
+        if automatic and (kept := self._kept(config.n_latents)):
+            config = replace(config, sparsity=TopK(kept))
         return config
 
     def _begin(self, X: Array, scale: str | None = None) -> tuple[SAEConfig, int, Scaling]:

@@ -104,7 +104,6 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
     tied: bool = False
     corruption: Corruption | str | None = "auto"
 
-    _kept: ClassVar[int] = 0
     _steps: ClassVar[int] = 1000
 
     @with_callbacks

@@ -1,6 +1,7 @@
 """Sparse codes as features."""
 
 from importlib import import_module
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,9 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
     n_latents : int or "auto", default="auto"
         Width of the code; "auto" is four for each feature, from 16 to 256.
     sparsity : {"auto"}, a kind such as KL, L1 or BatchTopK, or None, default="auto"
-        Kind of sparsity. "auto" keeps one latent in four of each sample, ``TopK(n_latents / 4)``,
-        rounded up. None is a plain autoencoder.
+        Kind of sparsity. "auto" keeps 64 latents of each sample, as ``TopK(64)``, but at least one
+        in four and at most one in two, rounded up: of few features a sparser code loses more than
+        it separates. None is a plain autoencoder.
     activation : {"relu", "linear", "sigmoid"}, default="relu"
     output : {"linear", "sigmoid"}, default="linear"
     reconstruction : {"squared_error", "bce"}, default="squared_error"
@@ -85,10 +87,14 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
     >>> sae = SAETransformer(n_latents=32, epochs=5, random_state=0).fit(X)
     >>> Z = sae.transform(X)
     >>> Z.shape, int((Z > 0).sum(axis=1).max())
-    ((1797, 32), 8)
+    ((1797, 32), 16)
     """
 
     _per_feature = 4
+
+    @staticmethod
+    def _kept(n_latents: int) -> int:
+        return min(max(64, ceil(n_latents / 4)), ceil(n_latents / 2))
 
     @with_callbacks
     def fit(self, X: ArrayLike, y: Any = None) -> Self:

@@ -90,7 +90,7 @@ def average_gradients(model: torch.nn.Module, n_rows: int) -> None:
         parameters = [p for p in model.parameters() if p.grad is not None]
         gradients = average([p.grad for p in parameters], n_rows)  # type: ignore[misc]
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
+            parameter.grad.copy_(gradient)  # type: ignore[union-attr]  # in its order of memory
 
 
 def batch_rows(z: Tensor) -> Any:
