@@ -109,6 +109,32 @@ def of(others, repeats=3):
     return {"goal": GOAL, "contestants": table}
 
 
+# What a step cannot do without: the products, some of which skip zeros, the choice of k, and Adam.
+NEEDED = (
+    "addmm", "addmv_", "_embedding_bag", "sparse_sampled_addmm", "_to_sparse_csr", "sort", "topk",
+    "_fused_adam_",
+)  # fmt: skip
+
+
+def needed(batch_size, n_updates=80):
+    """Milliseconds of a step of ours in PyTorch's own operations, and of the whole step.
+
+    From one profile, so that memory is as cold as it is in training.
+    """
+    from torch.profiler import ProfilerActivity, profile
+
+    work = replace(QUALITY, batch_size=batch_size, learning_rate=RATES[0])
+    x, ends = rows(n_updates * batch_size), []
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        contestants.saebook_pytorch(work, x, 2, lambda _: ends.append(time.perf_counter()))
+    whole = (ends[1] - ends[0]) / n_updates
+    spent = {row.key.removeprefix("aten::"): row for row in profiler.key_averages()}
+    parts = {
+        name: round(spent[name].self_cpu_time_total / 1e3 / (2 * n_updates), 3) for name in NEEDED
+    }
+    return {"batch_size": batch_size, "parts": parts, "step": round(1e3 * whole, 2)}
+
+
 L0 = 16
 KINDS = {
     "KL": KL(0.05, 0.1),

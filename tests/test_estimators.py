@@ -227,6 +227,17 @@ def test_data_that_say_little_are_warned_of(change, options, message, X):
     assert np.isfinite(estimator.transform(X)).all()
 
 
+@pytest.mark.parametrize(
+    ("n_features", "n_latents", "wanted"),
+    [(2, "auto", 8), (18, "auto", 36), (32, "auto", 64), (64, "auto", 64), (784, "auto", 64)]
+    + [(784, 7, 4), (784, 32, 16), (784, 200, 64), (784, 256, 64), (784, 500, 125)],
+)
+def test_how_many_latents_the_transformer_keeps(n_features, n_latents, wanted):
+    config = SAETransformer(n_latents)._config(n_features)
+    assert config.sparsity == TopK(wanted)
+    assert not config.pre_bias  # as the samples come without their mean
+
+
 def test_training_ends_when_held_out_samples_are_rebuilt_no_better():
     """Pure noise, and as many latents as there are samples to learn by heart."""
     x = np.random.default_rng(0).normal(size=(60, 30))
