@@ -17,7 +17,7 @@
 #            (1 and 0 for SGD, 2 and 1 for the others). Of 784 x 4096 numbers, on one thread: a step
 #            of Adam takes 11.5 ms in place of 2.0, and 9.4 of them are that copy.
 #
-# Fails if that has changed, but for the times, which it does not take.
+# Fails if that has changed. It takes no times.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, replace
 from importlib import import_module
+from math import ceil
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -16,7 +17,6 @@ from saebook.checkpoint import Checkpoint
 from saebook.checks import same_images
 from saebook.config import SAEConfig, TrainConfig
 from saebook.estimators import scaling
-from saebook.estimators.scaling import Scaling
 from saebook.estimators.training import Best, Data, HeldOut, Trained, array, hold_out
 from saebook.kinds import Sparsity, TopK
 from saebook.loaders import whole
@@ -63,23 +63,19 @@ class SAE(CallbackSupportMixin, BaseEstimator):
     device: str = "auto"
     random_state: int | np.random.RandomState | None = None
 
-    # Of "auto": the width and what it is at most for each feature, and steps of training.
+    # Of "auto": the width and what it is at most for each feature, one latent in how many is kept
+    # (0: all) and how many are at least, up to half of them, and steps of training.
     _width: ClassVar[int] = 256
     _per_feature: ClassVar[int] = 256
+    _kept: ClassVar[int] = 4
+    _least: ClassVar[int] = 0
     _steps: ClassVar[int] = 800
-
-    @staticmethod
-    def _kept(n_latents: int) -> int:
-        """How many latents of a sample "auto" keeps, 0 for no such limit."""
-        return 0
 
     def _config(self, n_features: int) -> SAEConfig:
         automatic = isinstance(self.sparsity, str)
         if automatic and self.sparsity != "auto":
-            raise ValueError(
-                "sparsity must be 'auto', None or a kind of sparsity such as TopK(k), "
-                f"got {self.sparsity!r}."
-            )
+            wanted = "'auto', None or a kind of sparsity such as TopK(k)"
+            raise ValueError(f"sparsity must be {wanted}, got {self.sparsity!r}.")
         n_latents: Any = self.n_latents
         if isinstance(n_latents, str) and n_latents == "auto":
             n_latents = int(np.clip(self._per_feature * n_features, 16, self._width))
@@ -95,11 +91,12 @@ class SAE(CallbackSupportMixin, BaseEstimator):
             self.weight_decay,
             pre_bias=False,  # the scaling takes the mean from the samples
         )
-        if automatic and (kept := self._kept(config.n_latents)):
-            config = replace(config, sparsity=TopK(kept))
+        if automatic and self._kept:
+            kept = max(config.n_latents / self._kept, min(self._least, config.n_latents / 2))
+            config = replace(config, sparsity=TopK(ceil(kept)))
         return config
 
-    def _begin(self, X: Array, scale: str | None = None) -> tuple[SAEConfig, int, Scaling]:
+    def _begin(self, X: Array, scale: str | None = None) -> tuple[SAEConfig, int, scaling.Scaling]:
         """The model's description, the seed, and the units of the samples X.
 
         All parameters are sound then. `scale` is what "auto" means, if that does not depend on X.

@@ -104,6 +104,7 @@ class SAEDenoiser(OneToOneFeatureMixin, Transforms):
     tied: bool = False
     corruption: Corruption | str | None = "auto"
 
+    _kept: ClassVar[int] = 0
     _steps: ClassVar[int] = 1000
 
     @with_callbacks

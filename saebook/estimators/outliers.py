@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from math import ceil
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -116,11 +115,8 @@ class SAEOutlierDetector(OutlierMixin, SAE):
     n_neighbors: int = 5
 
     _width: ClassVar[int] = 64
+    _kept: ClassVar[int] = 8
     _steps: ClassVar[int] = 300
-
-    @staticmethod
-    def _kept(n_latents: int) -> int:
-        return ceil(n_latents / 8)
 
     @with_callbacks
     def fit(self, X: ArrayLike, y: Any = None) -> Self:

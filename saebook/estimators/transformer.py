@@ -1,7 +1,6 @@
 """Sparse codes as features."""
 
 from importlib import import_module
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -91,10 +90,7 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
     """
 
     _per_feature = 4
-
-    @staticmethod
-    def _kept(n_latents: int) -> int:
-        return min(max(64, ceil(n_latents / 4)), ceil(n_latents / 2))
+    _least = 64
 
     @with_callbacks
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
