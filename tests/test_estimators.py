@@ -236,6 +236,7 @@ def test_how_many_latents_the_transformer_keeps(n_features, n_latents, wanted):
     config = SAETransformer(n_latents)._config(n_features)
     assert config.sparsity == TopK(wanted)
     assert not config.pre_bias  # as the samples come without their mean
+    assert SAETransformer(n_latents, scale=None)._config(n_features).pre_bias
 
 
 def test_training_ends_when_held_out_samples_are_rebuilt_no_better():

@@ -89,7 +89,7 @@ class SAE(CallbackSupportMixin, BaseEstimator):
             self.tied,
             self.unit_norm,
             self.weight_decay,
-            pre_bias=False,  # the scaling takes the mean from the samples
+            pre_bias="auto" if self.scale is None else False,  # else scaling takes the mean off
         )
         if automatic and self._kept:
             kept = max(config.n_latents / self._kept, min(self._least, config.n_latents / 2))
