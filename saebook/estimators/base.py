@@ -89,12 +89,12 @@ class SAE(CallbackSupportMixin, BaseEstimator):
             self.tied,
             self.unit_norm,
             self.weight_decay,
-            pre_bias="auto" if self.scale is None else False,  # else scaling takes the mean off
+            pre_bias=False,  # the scaling takes the mean from the samples, if there is one
         )
         if automatic and self._kept:
             kept = max(config.n_latents / self._kept, min(self._least, config.n_latents / 2))
             config = replace(config, sparsity=TopK(ceil(kept)))
-        return config
+        return replace(config, pre_bias="auto") if self.scale is None else config
 
     def _begin(self, X: Array, scale: str | None = None) -> tuple[SAEConfig, int, scaling.Scaling]:
         """The model's description, the seed, and the units of the samples X.
