@@ -16,7 +16,8 @@ from saebook.config import SAEConfig, TrainConfig
 from saebook.kinds import JumpReLU, Priced
 
 SATURATED = 10.0  # pre-activations beyond it have a sigmoid within 5e-5 of 0 or 1
-TRIAL = 200  # steps below which nobody expects a threshold to have moved
+TRIAL = 200  # steps below which nobody expects a threshold or a price to have moved
+OFF = 0.1  # of a wanted L0: further off, training has not reached it
 FAR = 4.0  # square of the mean over variance; kinds, "Samples far from 0", has what is lost
 IN_WINDOW = 0.005  # share of pre-activations in JumpReLU's window; with less its price is unheard
 
@@ -38,6 +39,18 @@ def warn_of_silence(config: SAEConfig, dead: float) -> None:
         warnings.warn(
             f"none of the {config.n_latents} latents was active for any sample of the first epoch, "
             "so none may ever learn: lower the price or the threshold of sparsity, or scale x up.",
+            stacklevel=2,
+        )
+
+
+def warn_of_another_l0(config: SAEConfig, l0: float, n_steps: int | None) -> None:
+    """Warn after the last epoch, whose mean is `l0`, if another was wanted and not reached."""
+    wanted = getattr(config.sparsity, "l0", None)
+    trial = n_steps is not None and n_steps < TRIAL
+    if wanted is not None and not trial and abs(l0 - wanted) > OFF * wanted:
+        warnings.warn(
+            f"sparsity.l0={wanted:g} was not reached: in the last epoch {l0:.3g} latents were "
+            "active for a sample; train for more steps, which JumpReLU needs a thousand of.",
             stacklevel=2,
         )
 

@@ -20,7 +20,7 @@ from saebook.checks import (
     check_noisy,
 )
 from saebook.config import TrainConfig
-from saebook.doubts import warn_of, warn_of_silence
+from saebook.doubts import warn_of, warn_of_another_l0, warn_of_silence
 from saebook.engine import Engine, agreed
 from saebook.loaders import checked, joined, pieces_of
 from saebook.metrics import dead_features, fvu, l0
@@ -200,6 +200,8 @@ def fit(
         if engine.gather([engine.in_all(end_epoch)]).any():  # one that ends it ends it for all
             engine.in_all(lambda: run.end(model, rank))  # others may read the file next
             break
+    if rank == 0:
+        warn_of_another_l0(model.config, run.history["l0"][-1], data.n_steps)
     return run.history
 
 

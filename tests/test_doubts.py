@@ -95,6 +95,22 @@ def test_all_latents_dead_after_an_epoch_are_told_of(framework):
     assert silent[0].startswith("none of the 16 latents")
 
 
+@pytest.mark.parametrize(("epochs", "words"), [(60, 1), (2, 0)])  # 240 steps, and a trial
+def test_a_wanted_l0_that_was_not_reached_is_told_of(framework, epochs, words, tmp_path):
+    """Once all is done and kept, so that a user who makes warnings errors has lost nothing."""
+    config = SAEConfig(PLANTED.shape[1], 16, sparsity=JumpReLU(l0=3, bandwidth=1e-3, threshold=1.0))
+    model = framework.SparseAutoencoder(config, device="cpu")
+    training = TrainConfig(epochs, -(-len(PLANTED) // 4), learning_rate=1e-6)
+    run = tmp_path / "run.safetensors"
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        framework.fit(model, PLANTED.astype(np.float32), training, checkpoint=run, progress=False)
+    said = [str(word.message) for word in found if "was not reached" in str(word.message)]
+    assert len(said) == words
+    assert all(word.startswith("sparsity.l0=3 was not reached: in the last epoch") for word in said)
+    assert run.exists()
+
+
 def test_a_stream_and_several_models_at_once_are_told_too(framework):
     config = SAEConfig(784, 16, output="linear", sparsity=KL(0.05, 1.0))
     x = DIGITS * np.float32(255)
