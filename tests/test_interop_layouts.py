@@ -293,6 +293,7 @@ def test_a_dictionary_of_overcomplete_is_normalised_as_it_is_there(tmp_path):
     np.testing.assert_allclose(same, D * np.exp(0.5), rtol=1e-6)
     found, params = interop.read(path, threshold=0.25)
     assert isinstance(found.sparsity, JumpReLU)
+    assert not found.pre_bias  # there is no b_dec to take away, and training should not add one
     np.testing.assert_allclose(np.exp(params["log_threshold"]), 0.25, rtol=1e-6)
     refused(path, "one of k, threshold and thresholds", k=2, threshold=0.1)
     refused(path, "TopK.k must be at most", k=9)
