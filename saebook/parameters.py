@@ -52,3 +52,12 @@ def normalize_decoder(config: SAEConfig, params: Params) -> dict[str, Array]:
     name, axis = row_axis(config)
     norm = np.linalg.norm(params[name], axis=axis, keepdims=True)
     return {**params, name: params[name] / np.maximum(norm, np.finfo(norm.dtype).tiny)}
+
+
+def shifted_biases(params: Params, shift: Array) -> dict[str, Array]:
+    """Encoder biases to which ``shift (n_latents,)`` is added, which the product then lacks."""
+    dtype = params["b_enc"].dtype
+    found = {"b_enc": params["b_enc"] + shift}
+    if "b_mag" in params:  # of Gated, whose other half sees the product times a scale
+        found["b_mag"] = params["b_mag"] + np.exp(params["r_mag"]) * shift
+    return {name: value.astype(dtype) for name, value in found.items()}

@@ -494,14 +494,18 @@ def test_a_sample_exactly_at_the_threshold_is_normal(X):
     assert detector.predict(X[300:301]) == -1
 
 
-def test_what_a_constant_feature_adds_to_the_code_stays(X, monkeypatch):
+@pytest.mark.parametrize("sparsity", ["auto", Gated(0.1), None], ids=str)
+def test_what_a_constant_feature_adds_to_the_code_stays(sparsity, X, monkeypatch):
     """Of samples in which it has its value still, no score changes; its weights are gone."""
     X[:, 0] = 1.5
     options = {"n_latents": 8, "epochs": 3, "tied": False, "scale": None, "random_state": 0}
+    options["sparsity"] = sparsity
     folded = SAEOutlierDetector(**options).fit(X[:300])
     assert not folded.params_["W_enc"][0].any()
     monkeypatch.setattr(SAEOutlierDetector, "_fold_constant_features", lambda self, x: None)
     plain = SAEOutlierDetector(**options).fit(X[:300])
     assert plain.params_["W_enc"][0].any()
-    new = X[300:400]
+    constant = np.ptp(X[:300], axis=0) == 0
+    new = X[300:][(X[300:, constant] == X[0, constant]).all(axis=1)]
+    assert len(new) > 1000
     np.testing.assert_allclose(folded.score_samples(new), plain.score_samples(new), rtol=1e-9)

@@ -15,6 +15,7 @@ from saebook.config import SAEConfig
 from saebook.estimators.base import SAE, with_callbacks
 from saebook.estimators.training import LARGE, array
 from saebook.metrics import reconstruction_error
+from saebook.parameters import shifted_biases
 
 MOST = 10_000  # training samples among which neighbours are sought
 
@@ -222,7 +223,8 @@ class SAEOutlierDetector(OutlierMixin, SAE):
         constant = np.ptp(x, axis=0) == 0
         if not self.config_.tied and constant.any():
             W_enc = self.params_["W_enc"]
-            self.params_["b_enc"] = self.params_["b_enc"] + x[0, constant] @ W_enc[constant]
+            seen = x[0] - self.params_["b_dec"] if self.config_.pre_bias else x[0]
+            self.params_ |= shifted_biases(self.params_, seen[constant] @ W_enc[constant])
             W_enc[constant] = 0
 
     def _scores(self, X: Array) -> Array:

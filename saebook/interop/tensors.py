@@ -14,7 +14,7 @@ from saebook.fields import refuse_unless
 from saebook.files import check_writable, replace_file, shown
 from saebook.interop.contents import read_tensors
 from saebook.kinds import L1, BatchTopK, Gated, JumpReLU, TopK, check_threshold
-from saebook.parameters import dictionary
+from saebook.parameters import dictionary, shifted_biases
 
 # Our name of each tensor, and theirs. One whose name ends in ".weight" lies the other way in their
 # file; so does one with ".T" behind its name, which the file does not have.
@@ -67,11 +67,7 @@ def move_pre_bias(values: dict[str, Array], wanted: bool, config: SAEConfig) -> 
     if wanted == config.pre_bias:
         return
     shift = values["b_dec"].astype(np.float64) @ values["W_enc"]
-    shift = shift if wanted else -shift
-    dtype = values["b_enc"].dtype
-    values["b_enc"] = (values["b_enc"] + shift).astype(dtype)
-    if "b_mag" in values:
-        values["b_mag"] = (values["b_mag"] + np.exp(values["r_mag"]) * shift).astype(dtype)
+    values |= shifted_biases(values, shift if wanted else -shift)
 
 
 def largest_log(log_threshold: Array) -> Array:

@@ -229,7 +229,8 @@ N_STEPS = 50
 
 def live_config(kind):
     ends = ("sigmoid", "sigmoid") if kind == "KL" else ("relu", "linear")
-    return SAEConfig(784, 64, *ends, sparsity=KINDS[kind], unit_norm=kind != "KL")
+    norm = kind != "KL"
+    return SAEConfig(784, 64, *ends, sparsity=KINDS[kind], unit_norm=norm, pre_bias=False)
 
 
 # Numbers travel as text: millions of them as JSON would take minutes.
