@@ -1,10 +1,12 @@
 """What comes from elsewhere is named exactly: actions of the workflows, packages on Binder."""
 
 import re
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -88,3 +90,23 @@ def test_binder_gets_the_versions_that_are_tested():
     wanted |= {re.match(r"[\w-]+", name)[0] for name in re.findall(r'"(.*?)"', project)}
     assert wanted
     assert wanted <= pins
+
+
+@pytest.mark.parametrize(
+    ("environment", "pins"),
+    [(".venv", "constraints.txt"), (".venv-nbgrader", "assignments/requirements.txt")],
+)
+def test_what_is_pinned_can_be_installed_by_any_python_3_11(environment, pins):
+    """Debian 12 has 3.11.2; soupsieve, for one, asks for 3.11.5 from 3.0.2 on."""
+    places = [str(path) for path in (ROOT / environment).glob("lib/python*/site-packages")]
+    if not places:
+        pytest.skip(f"{environment} is not there")
+    text = (ROOT / pins).read_text("utf8")
+    pinned = {name.lower() for name in re.findall(r"^([\w.-]+)==", text, re.MULTILINE)}
+    asked = {
+        found.name.lower(): found.metadata["Requires-Python"] or ""
+        for found in distributions(path=places)
+    }
+    assert len(pinned & asked.keys()) > 50
+    late = [name for name in pinned & asked.keys() if "3.11.0" not in SpecifierSet(asked[name])]
+    assert late == []
