@@ -166,10 +166,12 @@ SOONEST = {"eai-sparsify": sparsify}
 
 
 def main(part="speed"):
-    tables = quality.of(named(SOONEST)) if part == "quality" else speed()
     if part == "quality":
+        tables = quality.of(named(SOONEST))
         best = tables["contestants"]["saebook, PyTorch"]
         tables["needed"] = quality.needed(best["batch_size"])
+    else:
+        tables = speed()
     print(json.dumps(tables))
 
 
