@@ -217,7 +217,7 @@ def growth(repeats=5):
                     shape = (work.n_samples, config.n_features)
                     x = np.random.default_rng(0).random(shape, dtype=np.float32)
                     stamps = []
-                    contestant(work, x, 2, lambda _, s=stamps: s.append(time.perf_counter()))
+                    contestant(work, x, 2, lambda *_, s=stamps: s.append(time.perf_counter()))
                     seconds[size] = min(seconds[size], stamps[1] - stamps[0])
             slope = np.polyfit(np.log(sizes), np.log(list(seconds.values())), 1)[0]
             table[f"{framework}, {name}"] = {
@@ -233,7 +233,7 @@ MEMORY = """
 from benchmarks import contestants, works
 from dataclasses import replace
 x = works.digits()[0][:25_600]
-contestants.{name}(replace(works.KL_256, n_epochs={epochs}), x, {epochs}, lambda _: None)
+contestants.{name}(replace(works.KL_256, n_epochs={epochs}), x, {epochs}, lambda *_: None)
 report()
 """
 

@@ -25,7 +25,9 @@ def _fit(framework, work, x, n_epochs, stamp):
     )
     package.fit(
         model, x, training, progress=False,
-        after_epoch=lambda *_: stamp(lambda x: package.reconstruct(model, x)),
+        after_epoch=lambda *_: stamp(
+            lambda x: package.reconstruct(model, x), lambda x: package.encode(model, x) != 0
+        ),
     )  # fmt: skip
 
 

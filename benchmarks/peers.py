@@ -18,7 +18,9 @@ from benchmarks import contestants, quality, side_by_side
 from benchmarks.works import PLAIN, TOPK, Work
 
 
-def _train(work, x, n_epochs, stamp, parameters, loss, rebuild, after=lambda: None):
+def _train(
+    work, x, n_epochs, stamp, parameters, loss, rebuild, after=lambda: None, active=None
+):  # fmt: skip
     """A plain loop with data in memory: an order per epoch, fused Adam."""
     import torch
 
@@ -33,7 +35,7 @@ def _train(work, x, n_epochs, stamp, parameters, loss, rebuild, after=lambda: No
             loss(x[rows]).backward()
             optimizer.step()
             after()
-        stamp(rebuild)
+        stamp(rebuild, active)
 
 
 def _rebuilder(forward):
@@ -101,9 +103,16 @@ def sparsify(work, x, n_epochs, stamp):
         SparseCoderConfig(num_latents=config.n_latents, k=config.sparsity.k),
         device="cpu",
     )
+
+    @torch.no_grad()
+    def active(x):
+        amounts, places, _ = coder.encode(torch.as_tensor(x))
+        found = torch.zeros(len(x), config.n_latents, dtype=torch.bool)
+        return found.scatter_(1, places, amounts > 0).numpy()
+
     _train(
         work, x, n_epochs, stamp, coder.parameters(), lambda batch: coder(batch).fvu,
-        _rebuilder(lambda x: coder(x).sae_out), coder.set_decoder_norm_to_unit_norm,
+        _rebuilder(lambda x: coder(x).sae_out), coder.set_decoder_norm_to_unit_norm, active,
     )  # fmt: skip
 
 

@@ -30,18 +30,22 @@ def rows(n):
 
 
 def train(contestant, batch_size, rate, n_samples):
-    """Seconds of a training, and the validation FVU that it ends with."""
+    """Seconds of a training, the validation FVU that it ends with, and how many latents are dead.
+
+    Dead is what is active for none of the validation images.
+    """
     whole = n_samples // batch_size * batch_size
     work = replace(QUALITY, batch_size=batch_size, n_samples=whole, learning_rate=rate)
     x, x_val, ends = rows(whole), digits()[1], []
 
-    def stamp(rebuild):
+    def stamp(rebuild, active):
         ends.append(time.perf_counter())
         ends.append(metrics.fvu(x_val, np.asarray(rebuild(x_val))))
+        ends.append(np.sum(~np.any(active(x_val), axis=0)))
 
     start = time.perf_counter()
     contestant(work, x, 1, stamp)
-    return ends[0] - start, float(ends[1])
+    return ends[0] - start, float(ends[1]), int(ends[2])
 
 
 def shortest(contestant, batch_size, rate, limit=np.inf):
@@ -52,7 +56,7 @@ def shortest(contestant, batch_size, rate, limit=np.inf):
     low, high, found = 0, len(SAMPLES), None
     while low < high:
         middle = (low + high) // 2
-        seconds, error = train(contestant, batch_size, rate, SAMPLES[middle])
+        seconds, error, _ = train(contestant, batch_size, rate, SAMPLES[middle])
         if error <= GOAL:
             high, found = middle, (seconds, SAMPLES[middle])
         elif seconds > limit:
@@ -78,7 +82,7 @@ def best_of(contestant):
 
 
 def of(others, repeats=3):
-    """Table of contestants: batch, rate, updates, median seconds to the goal, final FVU."""
+    """Table of contestants: batch, rate, updates, median seconds to the goal, final FVU, dead."""
     everybody = {"saebook, PyTorch": contestants.saebook_pytorch, **others}
     best, searches = {}, {}
     for name, contestant in everybody.items():
@@ -95,14 +99,15 @@ def of(others, repeats=3):
         if name not in best:
             table[name] = {"updates": None, "tried": SAMPLES[-1]}
             continue
-        seconds, errors = np.median(turns[name], axis=0)
+        seconds, error, dead = np.median(turns[name], axis=0)
         _, n_samples, batch_size, rate = best[name]
         table[name] = {
             "batch_size": batch_size,
             "learning_rate": rate,
             "updates": n_samples // batch_size,
             "seconds": round(float(seconds), 2),
-            "fvu": round(float(errors), 4),
+            "fvu": round(float(error), 4),
+            "dead": int(dead),
             "search": searches[name],
         }
         print(f"  {name:<34} {table[name]}", flush=True)
@@ -126,7 +131,7 @@ def needed(batch_size, n_updates=80):
     work = replace(QUALITY, batch_size=batch_size, learning_rate=RATES[0])
     x, ends = rows(n_updates * batch_size), []
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        contestants.saebook_pytorch(work, x, 2, lambda _: ends.append(time.perf_counter()))
+        contestants.saebook_pytorch(work, x, 2, lambda *_: ends.append(time.perf_counter()))
     whole = (ends[1] - ends[0]) / n_updates
     spent = {row.key.removeprefix("aten::"): row for row in profiler.key_averages()}
     parts = {
@@ -147,7 +152,7 @@ KINDS = {
 }
 
 
-def recipes(widths=(256,), n_epochs=10):
+def recipes(widths=(256, 1024), n_epochs=10):
     """Ten epochs as they were before there were recipes, and the epochs that reach the same error.
 
     Before: random weights, a learning rate of 1e-3, no pre-bias. Where a kind has a wanted L0, the

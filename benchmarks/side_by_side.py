@@ -2,7 +2,8 @@
 
 A contestant is a function ``contestant(work, x, n_epochs, stamp)`` that trains a fresh model on
 `x` and calls ``stamp(rebuild)`` after every epoch; `rebuild` makes reconstructions of samples, or
-is None where there is nothing to rebuild.
+is None where there is nothing to rebuild. A second function, if there is one, says which latents
+are active for samples, ``(n_samples, n_latents)``.
 """
 
 import time
@@ -26,7 +27,7 @@ def turn(contestant: Callable[..., Any], work: Work):
     seconds, errors = [], []
     start = time.perf_counter()
 
-    def stamp(rebuild) -> None:
+    def stamp(rebuild, _=None) -> None:
         nonlocal start
         seconds.append(time.perf_counter() - start)
         if rebuild is not None:

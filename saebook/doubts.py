@@ -48,10 +48,9 @@ def warn_of_another_l0(config: SAEConfig, l0: float, n_steps: int | None) -> Non
     wanted = getattr(config.sparsity, "l0", None)
     trial = n_steps is not None and n_steps < TRIAL
     if wanted is not None and not trial and abs(l0 - wanted) > OFF * wanted:
-        slow = " (JumpReLU needs a thousand)" if isinstance(config.sparsity, JumpReLU) else ""
         warnings.warn(
             f"sparsity.l0={wanted:g} was not reached: in the last epoch {l0:.3g} latents were "
-            f"active for a sample; train for more steps{slow}.",
+            f"active for a sample; train for more steps.",
             stacklevel=2,
         )
 

@@ -74,8 +74,8 @@ class Priced(Sparsity):
     of what the first batch's spread would bear, so that no latent is lost before it has learned.
     After each step it rises where more latents were active than are wanted, and falls where fewer
     were: by the factor ``exp(0.03 * log(active / l0))``, the logarithm cut off at -2 and 2. That
-    takes some hundred steps; the history's ``l0`` says how far it has come. `JumpReLU` has another
-    way.
+    takes some hundred steps; the history's ``l0`` says how far it has come. With `JumpReLU` it is
+    the thresholds that move so.
     """
 
     # Prices as shares of the samples' spread, the root of their total variance, or of the variance
@@ -121,8 +121,11 @@ class Priced(Sparsity):
         return self.first * self.prices(x)[1] or self.weight
 
 
-# How fast the price of a wanted L0 moves, as a share of the logarithm by which L0 is off.
-PRICE_RATE = 0.03
+# How fast the price of a wanted L0 moves, or all thresholds of JumpReLU, as a share of the
+# logarithm by which L0 is off.
+L0_RATE = 0.03
+FEWEST = 1e-6  # active latents, as few as are told from none where a logarithm is taken
+NEAR = 0.05  # logarithm within which L0 is near enough that JumpReLU's thresholds move one by one
 
 
 @dataclass(frozen=True)
@@ -293,8 +296,9 @@ class JumpReLU(Priced):
     l0 : float > 0, optional
         Active latents per sample, on average, to which training is drawn: the price of a latent
         gives way to :math:`\lambda \, (\text{active} / l_0 - 1)^2`, as its authors propose,
-        with the variance of the first batch for :math:`\lambda`, kept as ``price``. On digits it
-        takes a thousand steps, as thresholds move slowly.
+        with the variance of the first batch for :math:`\lambda`, kept as ``price``. A gradient
+        moves thresholds slowly, so after each step all are multiplied by the factor of `Priced`,
+        too, where L0 is off by more than a twentieth and latents above 0 are left.
     """
 
     activations = ("relu",)

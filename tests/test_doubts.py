@@ -98,7 +98,7 @@ def test_all_latents_dead_after_an_epoch_are_told_of(framework):
 @pytest.mark.parametrize(("epochs", "words"), [(60, 1), (2, 0)])  # 240 steps, and a trial
 def test_a_wanted_l0_that_was_not_reached_is_told_of(framework, epochs, words, tmp_path):
     """Once all is done and kept, so that a user who makes warnings errors has lost nothing."""
-    config = SAEConfig(PLANTED.shape[1], 16, sparsity=JumpReLU(l0=3, bandwidth=1e-3, threshold=1.0))
+    config = SAEConfig(PLANTED.shape[1], 16, sparsity=L1(l0=3))
     model = framework.SparseAutoencoder(config, device="cpu")
     training = TrainConfig(epochs, -(-len(PLANTED) // 4), learning_rate=1e-6)
     run = tmp_path / "run.safetensors"

@@ -184,10 +184,14 @@ def test_several_models_begin_as_one_does(framework, kind):
         (SAEConfig(20, 64, sparsity=KL()), 1e-2),
         (SAEConfig(20, 64), 5e-3),
         (SAEConfig(20, 64, "relu", "sigmoid"), 5e-3),
-        (SAEConfig(20, 64, "relu", "linear"), 2e-3),
-        (SAEConfig(20, 1024, sparsity=TopK(2)), 2e-3),
-        (SAEConfig(20, 4096, sparsity=TopK(2)), 1e-3),
-        (SAEConfig(20, 16384, sparsity=L1()), 5e-4),
+        (SAEConfig(784, 64, "relu", "linear"), 2e-3),
+        (SAEConfig(784, 1024, sparsity=TopK(2)), 2e-3),
+        (SAEConfig(784, 4096, sparsity=TopK(2)), 1e-3),
+        (SAEConfig(784, 16384, sparsity=L1()), 5e-4),
+        (SAEConfig(3136, 1024, sparsity=TopK(2)), 2e-3),
+        (SAEConfig(49, 64, sparsity=Gated()), 8e-3),
+        (SAEConfig(196, 4096, sparsity=BatchTopK(2)), 2e-3),
+        (SAEConfig(2, 64, sparsity=TopK(2)), 2e-2),
     ],
 )
 def test_the_learning_rate_that_nobody_gave(config, rate):

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from saebook import KL, L1, Gated, JumpReLU, SAEConfig, TopK, TrainConfig, reference, weights
-from saebook.kinds import PRICE_RATE
+from saebook.kinds import L0_RATE, NEAR
 from saebook.start import init_params
 from saebook.sweep import fit_many
 
@@ -53,7 +54,7 @@ def test_the_price_moves_by_a_share_of_the_logarithm():
     for n_active, off in ((2, 0), (3, np.log(1.5)), (1, np.log(0.5)), (8, np.log(4)), (0, -2)):
         z[:] = np.arange(8) < n_active
         price = reference.update_counted(config, params, z, z)["price"]
-        assert price == pytest.approx(3 * np.exp(PRICE_RATE * off), rel=1e-12)
+        assert price == pytest.approx(3 * np.exp(L0_RATE * off), rel=1e-12)
     # A loss at a price of 3 is that of a model with a weight of 3.
     x = np.random.default_rng(0).random((5, 4))
     fixed = SAEConfig(4, 8, sparsity=L1(3.0))
@@ -61,6 +62,56 @@ def test_the_price_moves_by_a_share_of_the_logarithm():
     assert reference.loss_terms(config, params, x) == pytest.approx(
         reference.loss_terms(fixed, plain, x)
     )
+
+
+@pytest.mark.parametrize(
+    ("a", "off"),
+    [
+        ([[5, 5, 1, -1], [5, 1, 1, -1]], np.log(1.5 / 2) + NEAR),  # 2 are wanted
+        ([[5, 5, 5, -1], [5, 5, 5, 5]], np.log(3.5 / 2) - NEAR),
+        ([[5, 5, 5, -1]] + 20 * [[5, 5, -1, -1]], 0),  # near enough
+        ([[1, 1, 1, 1]], -2 + NEAR),  # none
+        ([[5, 1, -1, -1], [5, -1, -1, -1]], np.log(1 / 1.5) + NEAR),  # no more than 1.5 are above 0
+        ([[5, -1, -1, -1]], 0),
+        ([[-1, -1, -1, -1]], 0),
+    ],
+)
+def test_the_thresholds_of_jump_relu_move_together(framework, tensor, a, off):
+    config = SAEConfig(4, 4, sparsity=JumpReLU(l0=2.0))
+    params, a = init_params(config), np.array(a, float)
+    params["log_threshold"] = np.log([2.0, 2.0, 3.0, 4.0])
+    z = np.where(a > 2, a, 0)  # as all thresholds here have it
+    expected = params["log_threshold"] + L0_RATE * off
+    counted = reference.update_counted(config, params, a, z)
+    np.testing.assert_allclose(counted["log_threshold"], expected, rtol=1e-12)
+    model = framework.SparseAutoencoder(config, dtype="float64", device="cpu")
+    model.from_numpy(params)
+    with torch.no_grad():
+        model.kind.count(tensor(a), tensor(z))
+    np.testing.assert_allclose(model.to_numpy()["log_threshold"], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [0.01, 1, 100])
+def test_jump_relu_has_its_latents_within_some_hundred_steps(framework, scale):
+    """A gradient alone left half of those that were wanted, after as many."""
+    config = SAEConfig(N_FEATURES, N_LATENTS, sparsity=JumpReLU(l0=6))
+    model = framework.SparseAutoencoder(config, device="cpu")
+    history = framework.fit(model, scale * X, TrainConfig(epochs=40), progress=False)  # 320 steps
+    assert history["l0"][-1] == pytest.approx(6, rel=0.1)
+
+
+def test_thresholds_stay_where_fewer_latents_are_above_0_than_are_wanted(framework):
+    """They would fall until their exponentials are 0, and the window's width with them."""
+    config = SAEConfig(N_FEATURES, N_LATENTS, sparsity=JumpReLU(l0=60))
+    model = framework.SparseAutoencoder(config, device="cpu")
+    params = model.to_numpy()
+    params["b_enc"][8:] = -100.0  # eight are left
+    model.from_numpy(params)
+    training = TrainConfig(epochs=1500, batch_size=256, learning_rate=1e-4, init="given")
+    with pytest.warns(UserWarning, match="l0=60 was not reached"):
+        framework.fit(model, X[:256], training, progress=False)
+    lowest = model.to_numpy()["log_threshold"].min()
+    assert -12 < lowest < np.log(0.1)
 
 
 def test_both_frameworks_and_the_reference_train_alike():

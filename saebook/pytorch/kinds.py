@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saebook.kinds import PRICE_RATE
+from saebook.kinds import FEWEST, L0_RATE, NEAR
 from saebook.model import Kind
 from saebook.pytorch.distributed import batch_mean
 
@@ -19,7 +19,7 @@ class Priced(Kind):
         if self.sparsity.l0 is not None:
             active = batch_mean(torch.sum((z > 0).to(z.dtype), dim=1, keepdim=True))[0]
             off = torch.log(active / self.sparsity.l0)  # -inf where none is active
-            self.model.price.mul_(torch.exp(PRICE_RATE * torch.clamp(off, -2, 2)))
+            self.model.price.mul_(torch.exp(L0_RATE * torch.clamp(off, -2, 2)))
 
 
 class L1(Priced):
@@ -56,7 +56,13 @@ class JumpReLU(Priced):
         return strength * self.sparsity.weight * off**2
 
     def count(self, a: Tensor, z: Tensor) -> None:
-        """Nothing: the pull towards a wanted L0 stays what it was at the start."""
+        if self.sparsity.l0 is not None:
+            counts = [torch.sum((code > 0).to(z.dtype), dim=1) for code in (z, a)]
+            active, positive = batch_mean(torch.stack(counts, dim=1))
+            wanted = torch.clamp(positive, FEWEST, self.sparsity.l0)
+            off = torch.clamp(torch.log(torch.clamp(active, FEWEST) / wanted), -2, 2)
+            far = torch.sign(off) * torch.clamp(torch.abs(off) - NEAR, 0)
+            self.model.log_threshold.add_(L0_RATE * far)
 
 
 class Gated(Priced):

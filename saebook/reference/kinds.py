@@ -11,7 +11,7 @@ import numpy as np
 
 from saebook._types import Array, Params
 from saebook.config import SAEConfig
-from saebook.kinds import PRICE_RATE
+from saebook.kinds import FEWEST, L0_RATE, NEAR
 from saebook.parameters import dictionary
 from saebook.reference.functions import FUNCTIONS
 
@@ -80,7 +80,7 @@ class Priced(Kind):
             return {}
         active = (z > 0).sum(axis=1).mean()
         off = np.clip(np.log(active / self.sparsity.l0), -2, 2) if active else -2
-        return {"price": params["price"] * np.exp(PRICE_RATE * off)}
+        return {"price": params["price"] * np.exp(L0_RATE * off)}
 
 
 class L1(Priced):
@@ -151,8 +151,14 @@ class JumpReLU(Priced):
         return {"log_threshold": -theta * d_active * self.window(theta, a).mean(axis=0)}
 
     def count(self, params: Params, a: Array, z: Array) -> dict[str, Array]:
-        """Nothing: the pull towards a wanted L0 stays what it was at the start."""
-        return {}
+        """All thresholds move until as many latents are active as are wanted, or can be."""
+        if self.sparsity.l0 is None:
+            return {}
+        active, positive = ((code > 0).sum(axis=1).mean() for code in (z, a))
+        wanted = np.clip(positive, FEWEST, self.sparsity.l0)
+        off = np.clip(np.log(max(active, FEWEST) / wanted), -2, 2)
+        far = np.sign(off) * max(abs(off) - NEAR, 0)
+        return {"log_threshold": params["log_threshold"] + L0_RATE * far}
 
 
 class Gated(Priced):

@@ -77,7 +77,7 @@ def fit(
             z = code(config.sparsity, config, params, a, training=True)
             counted = update_counted(config, params, a, z)
             grads = gradients(config, params, batch, noisy, strength)
-            params = {**optimizer.step(params, grads, rate), **counted}
+            params = optimizer.step({**params, **counted}, grads, rate)
             if config.unit_norm:
                 params = normalize_decoder(config, params)
     return dict(params)

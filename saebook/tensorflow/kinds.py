@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from saebook.kinds import PRICE_RATE
+from saebook.kinds import FEWEST, L0_RATE, NEAR
 from saebook.model import Kind
 from saebook.tensorflow.distributed import batch_mean
 
@@ -19,7 +19,7 @@ class Priced(Kind):
         if self.sparsity.l0 is not None:
             active = batch_mean(tf.reduce_sum(tf.cast(z > 0, z.dtype), axis=1, keepdims=True))[0]
             off = tf.math.log(active / self.sparsity.l0)  # -inf where none is active
-            factor = tf.exp(PRICE_RATE * tf.clip_by_value(off, -2, 2))
+            factor = tf.exp(L0_RATE * tf.clip_by_value(off, -2, 2))
             self.model.price.assign(self.model.price * factor)
 
 
@@ -59,7 +59,13 @@ class JumpReLU(Priced):
         return strength * self.sparsity.weight * off**2
 
     def count(self, a: tf.Tensor, z: tf.Tensor) -> None:
-        """Nothing: the pull towards a wanted L0 stays what it was at the start."""
+        if self.sparsity.l0 is not None:
+            counts = [tf.reduce_sum(tf.cast(code > 0, z.dtype), axis=1) for code in (z, a)]
+            active, positive = tf.unstack(batch_mean(tf.stack(counts, axis=1)), num=2)
+            wanted = tf.clip_by_value(positive, FEWEST, self.sparsity.l0)
+            off = tf.clip_by_value(tf.math.log(tf.maximum(active, FEWEST) / wanted), -2, 2)
+            far = tf.sign(off) * tf.maximum(tf.abs(off) - NEAR, 0)
+            self.model.log_threshold.assign(self.model.log_threshold + L0_RATE * far)
 
 
 class Gated(Priced):
