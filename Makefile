@@ -235,7 +235,7 @@ bundle: $(ENV) ## put site, notebooks and package into one zip for a place witho
 
 # With threads that wait as they do where nobody has set anything: in a process alone that is faster.
 bench: $(ENV) .venv-peers/.installed ## measure speed, with nothing else running, 45 minutes (PARTS="name ..." for some)
-	env -u OMP_WAIT_POLICY $(PY) -m benchmarks $(PARTS)
+	env -u OMP_WAIT_POLICY -u TF_ENABLE_ONEDNN_OPTS $(PY) -m benchmarks $(PARTS)
 
 constraints: $(ENV) ## upgrade every package in .venv and write constraints.txt
 	$(PY) -m pip install --upgrade --upgrade-strategy eager -r requirements.txt

@@ -13,9 +13,8 @@ import subprocess
 import time
 import warnings
 
-# They count only before the frameworks are imported. See the Makefile for the reasons.
+# It counts only before TensorFlow is imported. oneDNN stays on, as TensorFlow comes with it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 from importlib import import_module
 

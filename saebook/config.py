@@ -142,10 +142,11 @@ class TrainConfig:
         Samples per step, at most: an epoch is divided into as few batches as this allows, equal to
         within one row.
     learning_rate : float > 0, optional
-        By default 1e-2 with `KL`, 5e-3 for another model with sigmoids, and for one without 2e-3:
-        below 784 features times ``sqrt(784 / n_features)``, at most 10, as each weight of a latent
-        is the larger, the fewer there are, and from 1,024 latents on times
-        ``sqrt(1024 / n_latents)``, with which fewer of them die.
+        By default 1e-2 with `KL`; 5e-3 for another model with sigmoids, from 256 latents on times
+        ``sqrt(256 / n_latents)``, as wide ones diverge; and for one without 2e-3: below 784
+        features times ``sqrt(784 / n_features)``, at most 10, as each weight of a latent is the
+        larger, the fewer there are, and from 1,024 latents on times ``sqrt(1024 / n_latents)``,
+        with which fewer of them die.
     beta_1, beta_2 : float in [0, 1)
         Decay rates of the running means of the gradient and of its square.
     epsilon : float > 0
@@ -204,7 +205,7 @@ class TrainConfig:
         if isinstance(config.sparsity, kinds.KL):
             rate = 1e-2
         elif "sigmoid" in (config.activation, config.output):
-            rate = 5e-3
+            rate = 5e-3 * min(1.0, 256 / config.n_latents) ** 0.5
         else:
             narrow = min(max(784 / config.n_features, 1.0), 100.0)
             rate = 2e-3 * (narrow * min(1.0, 1024 / config.n_latents)) ** 0.5

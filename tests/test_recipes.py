@@ -184,6 +184,8 @@ def test_several_models_begin_as_one_does(framework, kind):
         (SAEConfig(20, 64, sparsity=KL()), 1e-2),
         (SAEConfig(20, 64), 5e-3),
         (SAEConfig(20, 64, "relu", "sigmoid"), 5e-3),
+        (SAEConfig(20, 1024), 2.5e-3),
+        (SAEConfig(20, 1024, sparsity=KL()), 1e-2),
         (SAEConfig(784, 64, "relu", "linear"), 2e-3),
         (SAEConfig(784, 1024, sparsity=TopK(2)), 2e-3),
         (SAEConfig(784, 4096, sparsity=TopK(2)), 1e-3),
