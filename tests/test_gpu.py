@@ -1,5 +1,7 @@
 """The same training on a GPU. Skipped, with the reason, where a framework finds none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ CONFIGS = [
     SAEConfig(12, 8, "relu", "linear", sparsity=L1(0.01), tied=True, unit_norm=True),
     SAEConfig(12, 8, "linear", "linear", sparsity=TopK(3), tied=True),
 ]
-TRAINING = TrainConfig(epochs=20, batch_size=32)
+TRAINING = TrainConfig(epochs=20, batch_size=32, learning_rate=2e-3)
 
 
 @pytest.fixture
@@ -38,6 +40,6 @@ def test_a_gpu_trains_what_the_cpu_trains(framework, on_gpu, config):
 def test_mixed_precision_on_a_gpu(framework, on_gpu):
     x = parity.samples().astype(np.float32)
     model = on_gpu(CONFIGS[0])
-    mixed = TrainConfig(epochs=20, batch_size=32, mixed_precision=True)
+    mixed = replace(TRAINING, mixed_precision=True)
     plain = framework.fit(on_gpu(CONFIGS[0]), x, TRAINING)["loss"]
     np.testing.assert_allclose(framework.fit(model, x, mixed)["loss"], plain, rtol=2e-2)

@@ -7,7 +7,9 @@ import pytest
 
 from saebook import KL, L1, BatchTopK, Gated, JumpReLU, SAEConfig, TopK, TrainConfig, parity
 
-TRAINING = TrainConfig(epochs=3, batch_size=32, decay_steps=4, sparsity_warmup_steps=3)
+TRAINING = TrainConfig(
+    epochs=3, batch_size=32, learning_rate=2e-3, decay_steps=4, sparsity_warmup_steps=3
+)
 RELU = {"activation": "relu", "output": "linear"}
 SWEEPS = {
     "rho": [SAEConfig(12, 8, sparsity=KL(rho, 0.1)) for rho in (0.05, 0.1, 0.2)],
