@@ -60,7 +60,7 @@ def penalty_gradient(sparsity: Sparsity | None, z: Array) -> Array:
 
 
 def update_counted(config: SAEConfig, params: Params, a: Array, z: Array) -> dict[str, Array]:
-    """The parameters that a kind counts, after a step on a batch, those that change."""
+    """The parameters that a kind moves without a gradient after a batch, those that change."""
     return kind_of(config.sparsity, config).count(params, a, z)
 
 
