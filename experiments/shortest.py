@@ -2,9 +2,9 @@
 
 `fit` with nothing but a kind and, where it has one, a wanted number of active latents, beside other
 learning rates and schedules, a unit norm and a tied decoder. The best of them is chosen with one
-seed and compared with others; an L0 that is more than a tenth off does not count. The defaults were
-chosen on digits and on patches of other photographs; clothes and a language model's activations had
-no say.
+seed and compared with others; an L0 that is more than a tenth off does not count. The default rates
+were found on digits, on clothes and on patches of other photographs; a language model's activations
+had no say in them.
 """
 
 import warnings
