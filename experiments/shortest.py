@@ -1,13 +1,14 @@
 """The shortest call, and whether settings that somebody knows to choose do better.
 
 `fit` with nothing but a kind and, where it has one, a wanted number of active latents, beside other
-learning rates and schedules, a unit norm and a tied decoder. The best of them is chosen with one
+learning rates and schedules, other means of squares in Adam, a unit norm and a tied decoder. The best of them is chosen with one
 seed and compared with others; an L0 that is more than a tenth off does not count. The default rates
 were found on digits, on clothes and on patches of other photographs; a language model's activations
 had no say in them.
 """
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,7 +28,10 @@ OTHERS = {
 
 
 def settings():
-    """What else is tried, by name: options of the model, factor of the rate, whether it falls."""
+    """What else is tried, by name.
+
+    Options of the model, factor of the rate, whether it falls, and Adam's beta_2 if not its own.
+    """
     found = {}
     for factor in FACTORS:
         found[f"rate x {factor:g}"] = ({}, factor, False)
@@ -35,6 +39,8 @@ def settings():
     for name, options in OTHERS.items():
         for factor in (1, 2):
             found[f"{name}, rate x {factor}, falling"] = (options, factor, True)
+    for beta_2 in (0.9, 0.999):
+        found[f"beta_2 {beta_2:g}, falling"] = ({}, 1, True, beta_2)
     del found["rate x 1"]  # the shortest call itself
     return found
 
@@ -53,18 +59,17 @@ def sets():
     }
 
 
-def train(kind, x, x_val, seed, options, factor=1, falling=False):
+def train(kind, x, x_val, seed, options, factor=1, falling=False, beta_2=None):
     """Validation error and L0, and how many latents are dead there.
 
     The error is the FVU, with KL the loss, as a larger price would make a smaller FVU of it.
     """
     config = SAEConfig(x.shape[1], N_LATENTS, sparsity=KINDS[kind], **options)
-    training = TrainConfig(EPOCHS, seed=seed)
+    training = TrainConfig(EPOCHS, beta_2=beta_2, seed=seed).settled(config)
     n_steps = EPOCHS * -(-len(x) // training.batch_size)
-    training = TrainConfig(
-        EPOCHS,
-        learning_rate=factor * training.settled(config).rate,
-        seed=seed,
+    training = replace(
+        training,
+        learning_rate=factor * training.rate,
         decay_steps=n_steps // 2 if falling else 0,
     )
     model = SparseAutoencoder(config, seed, device="cpu")

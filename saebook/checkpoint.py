@@ -92,12 +92,17 @@ class Checkpoint:
             del self.training["epochs"]  # more of them may be asked for later
         if self.path.exists():
             before = weights.read_all(self.path)
-            # From when models began as they were made, at 1e-3 where no rate was given.
-            if _sound(before[3]) and "init" not in before[3]["training"]:
-                del self.training["init"]
-                if given.learning_rate is None:
-                    train_config = dataclasses.replace(train_config, learning_rate=1e-3)
-                    self.training["learning_rate"] = 1e-3
+            if _sound(before[3]):
+                if "init" not in before[3]["training"]:  # when models began as they were made
+                    del self.training["init"]
+                # What nobody gave goes on as it was when the training in the file began.
+                chosen = {
+                    name: before[3]["training"].get(name, self.training[name])
+                    for name in ("learning_rate", "beta_2")
+                    if getattr(given, name) is None
+                }
+                train_config = dataclasses.replace(train_config, **chosen)
+                self.training |= chosen
             self._take_up(model, data, *before[1:])
         return train_config
 

@@ -147,8 +147,12 @@ class TrainConfig:
         features times ``sqrt(784 / n_features)``, at most 10, as each weight of a latent is the
         larger, the fewer there are, and from 1,024 latents on times ``sqrt(1024 / n_latents)``,
         with which fewer of them die.
-    beta_1, beta_2 : float in [0, 1)
-        Decay rates of the running means of the gradient and of its square.
+    beta_1 : float in [0, 1)
+        Decay rate of the running mean of the gradient.
+    beta_2 : float in [0, 1), optional
+        That of its square. By default it is Adam's usual 0.999 beside a learning rate that is
+        given; and 0.95 if that is left open, too: what the first, large gradients leave in the mean
+        of squares keeps later steps short, and with 0.999 it is gone after a few thousand of them.
     epsilon : float > 0
         Added to the root of the bias-corrected second moment.
     seed : int >= 0
@@ -177,7 +181,7 @@ class TrainConfig:
     batch_size: int = 256
     learning_rate: float | None = None
     beta_1: float = 0.9
-    beta_2: float = 0.999
+    beta_2: float | None = None
     epsilon: float = 1e-8
     seed: int = 0
     warmup_steps: int = 0
@@ -190,7 +194,10 @@ class TrainConfig:
         check_fields(self, "an integer of at least 1", "epochs", "batch_size")
         check_fields(self, "a finite number above 0", "epsilon")
         check_fields(self, "None or a finite number above 0", "learning_rate")
-        check_fields(self, "a number from 0 to below 1", "beta_1", "beta_2")
+        check_fields(self, "a number from 0 to below 1", "beta_1")
+        check_fields(self, "None or a number from 0 to below 1", "beta_2")
+        if self.beta_2 is None and self.learning_rate is not None:
+            object.__setattr__(self, "beta_2", 0.999)
         check_fields(self, "an integer of at least 0", "seed")
         check_fields(
             self, "an integer of at least 0", "warmup_steps", "decay_steps", "sparsity_warmup_steps"
@@ -199,9 +206,10 @@ class TrainConfig:
         refuse_unless(self.init in INITS, self, "init", f"one of {', '.join(INITS)}")
 
     def settled(self, config: SAEConfig) -> "TrainConfig":
-        """The same, with the learning rate that suits a model, unless one is given."""
+        """The same, with the learning rate that suits a model, unless one is given, and beta_2."""
         if self.learning_rate is not None:
             return self
+        beta_2 = 0.95 if self.beta_2 is None else self.beta_2
         if isinstance(config.sparsity, kinds.KL):
             rate = 1e-2
         elif "sigmoid" in (config.activation, config.output):
@@ -209,13 +217,19 @@ class TrainConfig:
         else:
             narrow = min(max(784 / config.n_features, 1.0), 100.0)
             rate = 2e-3 * (narrow * min(1.0, 1024 / config.n_latents)) ** 0.5
-        return replace(self, learning_rate=rate)
+        return replace(self, learning_rate=rate, beta_2=beta_2)
 
     @property
     def rate(self) -> float:
         """The learning rate of settings in which it is settled."""
         assert self.learning_rate is not None, "settings without a model; see settled"
         return self.learning_rate
+
+    @property
+    def betas(self) -> tuple[float, float]:
+        """Both decay rates of settings in which they are settled."""
+        assert self.beta_2 is not None, "settings without a model; see settled"
+        return self.beta_1, self.beta_2
 
     def learning_rate_at(self, step: int, n_steps: int | None) -> float:
         """Learning rate of a step, counted from 0, of `n_steps` (None if not known)."""

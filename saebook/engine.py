@@ -21,6 +21,7 @@ class Engine(ABC):
     ----------
     model : SparseAutoencoder
     train_config : TrainConfig
+        Settled. A checkpoint may have others, which `fit` puts in its place before `begin`.
     processes : module
         The framework's ``distributed``: several processes may train together.
     sparse : bool
@@ -30,7 +31,7 @@ class Engine(ABC):
     optimizer: Any
 
     def __init__(self, model: Any, train_config: TrainConfig, processes: Any, sparse: bool) -> None:
-        self.model, self.processes = model, processes
+        self.model, self.train_config, self.processes = model, train_config, processes
         self.rank, self.world_size = processes.rank(), processes.world_size()
         self.mixed = train_config.mixed_precision
         self.sparse = sparse and has_sparse_code(model.config) and not self.mixed

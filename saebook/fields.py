@@ -30,6 +30,9 @@ _RULES: dict[str, Callable[[Any], bool]] = {
     "a finite number above 0": lambda value: _real(value) and value > 0,
     "None or a finite number above 0": lambda value: value is None or (_real(value) and value > 0),
     "a number from 0 to below 1": lambda value: _real(value) and 0 <= value < 1,
+    "None or a number from 0 to below 1": lambda value: (
+        value is None or (_real(value) and 0 <= value < 1)
+    ),
     "a number strictly between 0 and 1": lambda value: _real(value) and 0 < value < 1,
     "a number from 0 to 1": lambda value: _real(value) and 0 <= value <= 1,
     "a finite number of at least 0, or a rising pair of them, (low, high)": _level,

@@ -169,6 +169,7 @@ def fit(
         check_same(alike, engine.gather(list(alike.values())))
     if run.ended:
         return run.history
+    engine.train_config = train_config
     engine.begin(data)
     n_steps = 0
     if run.adam:

@@ -70,7 +70,7 @@ REFUSED = [
     (TrainConfig, "init", "one of auto, given", [None, "samples", True]),
     (TrainConfig, "epsilon", "a finite number above 0", [0, NAN]),
     (TrainConfig, "beta_1", "a number from 0 to below 1", [1, -0.1, NAN]),
-    (TrainConfig, "beta_2", "a number from 0 to below 1", [1, None]),
+    (TrainConfig, "beta_2", "None or a number from 0 to below 1", [1, -0.1, NAN]),
     (TrainConfig, "seed", "an integer of at least 0", [-1, 0.5, None]),
     (TrainConfig, "warmup_steps", "an integer of at least 0", [-1, 0.5, None]),
     (TrainConfig, "decay_steps", "an integer of at least 0", [-1, 0.5, None]),

@@ -150,7 +150,7 @@ def test_a_training_that_was_cut_off_goes_on_alike(framework, tmp_path):
 
 
 def test_a_checkpoint_from_before_goes_on_at_its_own_rate(framework, tmp_path):
-    """Up to 0.5.0 the learning rate was 1e-3 where none was given, and no start was noted."""
+    """Up to 0.5.0 it was 1e-3 where none was given, beta_2 0.999, and no start was noted."""
     config, place = config_of(TopK(3)), tmp_path / "run"
     old = TrainConfig(epochs=2, batch_size=64, learning_rate=1e-3, init="given")
     framework.fit(framework.SparseAutoencoder(config, device="cpu"), X, old, checkpoint=place)
@@ -198,9 +198,34 @@ def test_several_models_begin_as_one_does(framework, kind):
 )
 def test_the_learning_rate_that_nobody_gave(config, rate):
     assert TrainConfig().settled(config).rate == pytest.approx(rate)
+    assert TrainConfig().settled(config).betas == (0.9, 0.95)
     assert TrainConfig(learning_rate=0.5).settled(config).rate == 0.5
     with pytest.raises(AssertionError):
         TrainConfig().learning_rate_at(0, 10)
+
+
+def test_adam_is_as_usual_where_a_rate_is_given():
+    config = SAEConfig(20, 64, sparsity=TopK(2))
+    assert TrainConfig(learning_rate=1e-3).betas == (0.9, 0.999)
+    assert TrainConfig(learning_rate=1e-3, beta_2=0.9).betas == (0.9, 0.9)
+    assert TrainConfig(beta_2=0.99).settled(config).betas == (0.9, 0.99)
+    settled = TrainConfig().settled(config)
+    assert dataclasses.replace(settled, learning_rate=1e-3).betas == (0.9, 0.95)
+    with pytest.raises(AssertionError):
+        _ = TrainConfig().betas
+
+
+@pytest.mark.parametrize("sparsity", [KL(0.1, 0.1), L1(0.1), None], ids=str)
+def test_a_short_mean_of_squares_pays_off(framework, sparsity):
+    """The reason for it, on data that decided nothing: planted features, 240 steps."""
+    config, errors = SAEConfig(N_FEATURES, N_LATENTS, sparsity=sparsity), []
+    samples = (X - X.min()) / np.ptp(X)  # in [0, 1], as a sigmoid rebuilds no others
+    for beta_2 in (None, 0.999):
+        model = framework.SparseAutoencoder(config, device="cpu")
+        training = TrainConfig(epochs=48, batch_size=64, beta_2=beta_2)
+        history = framework.fit(model, samples, training, progress=False)
+        errors.append(history["loss"][-1])
+    assert errors[0] < errors[1]
 
 
 def test_no_latent_is_dead_that_a_random_start_would_lose(framework):

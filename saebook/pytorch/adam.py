@@ -34,7 +34,7 @@ class Adam(torch.optim.Adam):
         super().__init__(
             (rows for _, rows in self.named.values()),
             lr=train_config.rate,
-            betas=(train_config.beta_1, train_config.beta_2),
+            betas=train_config.betas,
             eps=train_config.epsilon,
             fused=True,
         )

@@ -18,7 +18,6 @@ class Engine(engine.Engine):
 
     def __init__(self, model: SparseAutoencoder, train_config: TrainConfig) -> None:
         super().__init__(model, train_config, distributed, has_products(model.device))
-        self.train_config = train_config
         self.fired = torch.zeros(model.config.n_latents, dtype=torch.bool, device=model.device)
         self.sums = torch.zeros(5, dtype=model.b_dec.dtype, device=model.device)
         self.learn = distributed.together(self._learn)

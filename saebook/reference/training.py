@@ -35,11 +35,12 @@ class Adam:
         """Return the parameters after one update, by default at the configured learning rate."""
         c, self.t, updated = self.config, self.t + 1, dict(params)
         rate = c.rate if learning_rate is None else learning_rate
+        beta_1, beta_2 = c.betas
         for name, g in grads.items():
-            self.m[name] = c.beta_1 * self.m[name] + (1 - c.beta_1) * g
-            self.v[name] = c.beta_2 * self.v[name] + (1 - c.beta_2) * g**2
-            m_hat = self.m[name] / (1 - c.beta_1**self.t)
-            v_hat = self.v[name] / (1 - c.beta_2**self.t)
+            self.m[name] = beta_1 * self.m[name] + (1 - beta_1) * g
+            self.v[name] = beta_2 * self.v[name] + (1 - beta_2) * g**2
+            m_hat = self.m[name] / (1 - beta_1**self.t)
+            v_hat = self.v[name] / (1 - beta_2**self.t)
             updated[name] = params[name] - rate * m_hat / (np.sqrt(v_hat) + c.epsilon)
         return updated
 

@@ -35,7 +35,7 @@ class Adam:
         """Update the variables in place."""
         c, t, dtype = self.config, self.t.assign_add(1.0), self.variables[0].dtype
         # The betas as the kernel sees them: rounding 0.999 to float32 moves 1 - 0.999 by 1e-5.
-        beta_1, beta_2 = (float(dtype.as_numpy_dtype(beta)) for beta in (c.beta_1, c.beta_2))
+        beta_1, beta_2 = (float(dtype.as_numpy_dtype(beta)) for beta in c.betas)
         root = tf.sqrt(1 - beta_2**t)
         for variable, m, v, gradient in zip(self.variables, self.m, self.v, gradients, strict=True):
             tf.raw_ops.ResourceApplyAdam(
@@ -45,8 +45,8 @@ class Adam:
                 beta1_power=tf.zeros((), dtype),  # the corrections are in lr and epsilon
                 beta2_power=tf.zeros((), dtype),
                 lr=tf.cast(learning_rate * root / (1 - beta_1**t), dtype),
-                beta1=tf.constant(c.beta_1, dtype),
-                beta2=tf.constant(c.beta_2, dtype),
+                beta1=tf.constant(beta_1, dtype),
+                beta2=tf.constant(beta_2, dtype),
                 epsilon=tf.cast(c.epsilon * root, dtype),
                 grad=gradient,
             )

@@ -22,11 +22,12 @@ class Engine(engine.Engine):
     def __init__(self, model: SparseAutoencoder, train_config: TrainConfig) -> None:
         super().__init__(model, train_config, distributed, sparse="cpu" in model.device)
         with tf.device(model.device):
-            self.optimizer = Adam(model.trainable_variables, train_config)
             self.fired = tf.Variable(tf.zeros(model.config.n_latents, dtype=tf.bool))
             self.sums = tf.Variable(tf.zeros(5, dtype=model.dtype))
 
     def begin(self, data: Batches) -> None:
+        with tf.device(self.model.device):
+            self.optimizer = Adam(self.model.trainable_variables, self.train_config)
         self.samples = data.array
         # On the CPU the array is at hand already, and TensorFlow would take two copies of it.
         away = data.array is not None and "cpu" not in self.model.device
