@@ -1,10 +1,11 @@
 """The shortest call, and whether settings that somebody knows to choose do better.
 
 `fit` with nothing but a kind and, where it has one, a wanted number of active latents, beside other
-learning rates and schedules, other means of squares in Adam, a unit norm and a tied decoder. The best of them is chosen with one
-seed and compared with others; an L0 that is more than a tenth off does not count. The default rates
-were found on digits, on clothes and on patches of other photographs; a language model's activations
-had no say in them.
+learning rates and schedules, other means of squares in Adam, a unit norm and a tied decoder. The
+best of them is chosen with one seed and compared with others; an L0 that is more than a tenth off
+does not count. The default rates were found on digits, on clothes and on patches of other
+photographs, beta_2 on digits, on clothes and on these patches; a language model's activations had
+no say in them.
 """
 
 import warnings
