@@ -3,12 +3,16 @@
 Frameworks are imported by the contestants, so that one can be measured where the other is missing.
 """
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 
 from saebook import TrainConfig
 from saebook.start import init_params
+from saebook.widening import widened
+
+DEFAULT_BETA_2 = 0.95  # where `fit` is not given a rate, which here it is
 
 # This package
 
@@ -20,8 +24,9 @@ def _fit(framework, work, x, n_epochs, stamp):
     model = package.SparseAutoencoder(work.config, device="cpu")
     decay = work.updates // 2 if work.decay else 0
     init = "auto" if work.decay else "given"  # where steps are compared, all begin alike
+    beta_2 = DEFAULT_BETA_2 if work.decay else 0.999
     training = TrainConfig(
-        n_epochs, work.batch_size, work.learning_rate, decay_steps=decay, init=init
+        n_epochs, work.batch_size, work.learning_rate, beta_2=beta_2, decay_steps=decay, init=init
     )
     package.fit(
         model, x, training, progress=False,
@@ -37,6 +42,38 @@ def saebook_pytorch(*arguments):
 
 def saebook_tensorflow(*arguments):
     return _fit("tensorflow", *arguments)
+
+
+def _fit_narrow_first(framework, work, x, n_epochs, stamp):
+    """Three quarters of the updates with a quarter of the latents, the rest with all of them.
+
+    The rate is steady; then it falls, from half of it, as a default rate is half at four times the
+    width.
+    """
+    from importlib import import_module
+
+    package = import_module(f"saebook.{framework}")
+    cut = 3 * work.updates // 4 * work.batch_size
+    narrow = replace(work.config, n_latents=work.config.n_latents // 4)
+    model = package.SparseAutoencoder(narrow, device="cpu")
+    first = TrainConfig(n_epochs, work.batch_size, work.learning_rate, beta_2=DEFAULT_BETA_2)
+    package.fit(model, x[:cut], first, progress=False)
+    model = widened(model, work.config.n_latents, x[:cut])
+    then = replace(
+        first,
+        learning_rate=work.learning_rate / 2,
+        decay_steps=n_epochs * -(-len(x[cut:]) // work.batch_size),
+    )
+    package.fit(model, x[cut:], then, progress=False)
+    stamp(lambda x: package.reconstruct(model, x), lambda x: package.encode(model, x) != 0)
+
+
+def narrow_first_pytorch(*arguments):
+    return _fit_narrow_first("pytorch", *arguments)
+
+
+def narrow_first_tensorflow(*arguments):
+    return _fit_narrow_first("tensorflow", *arguments)
 
 
 # The machine's own ceiling: the five matrix products of a step, and nothing else

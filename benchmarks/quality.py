@@ -38,7 +38,7 @@ def train(contestant, batch_size, rate, n_samples):
     work = replace(QUALITY, batch_size=batch_size, n_samples=whole, learning_rate=rate)
     x, x_val, ends = rows(whole), digits()[1], []
 
-    def stamp(rebuild, active):
+    def stamp(rebuild, active):  # after an epoch, of which there is one
         ends.append(time.perf_counter())
         ends.append(metrics.fvu(x_val, np.asarray(rebuild(x_val))))
         ends.append(np.sum(~np.any(active(x_val), axis=0)))
@@ -49,16 +49,16 @@ def train(contestant, batch_size, rate, n_samples):
 
 
 def shortest(contestant, batch_size, rate, limit=np.inf):
-    """Seconds and samples of the shortest training that reaches the goal.
+    """Seconds, samples and dead latents of the shortest training that reaches the goal.
 
     None if none of `SAMPLES` does, or one that does not takes longer than `limit`.
     """
     low, high, found = 0, len(SAMPLES), None
     while low < high:
         middle = (low + high) // 2
-        seconds, error, _ = train(contestant, batch_size, rate, SAMPLES[middle])
+        seconds, error, dead = train(contestant, batch_size, rate, SAMPLES[middle])
         if error <= GOAL:
-            high, found = middle, (seconds, SAMPLES[middle])
+            high, found = middle, (seconds, SAMPLES[middle], dead)
         elif seconds > limit:
             return None
         else:
@@ -69,21 +69,25 @@ def shortest(contestant, batch_size, rate, limit=np.inf):
 def best_of(contestant):
     """The quickest training, or None, and all that were found on the way to it.
 
-    Each as seconds, samples, batch size and learning rate.
+    Each as seconds, samples, dead latents, batch size and learning rate.
     """
     best, tried = None, []
     for batch_size, rate in product(BATCH_SIZES, RATES):
         found = shortest(contestant, batch_size, rate, best[0] if best else np.inf)
         print(f"  batches of {batch_size}, rate {rate}: {found or 'not sooner'}", flush=True)
         if found:
-            tried.append((round(found[0], 2), found[1], batch_size, rate))
+            tried.append((round(found[0], 2), *found[1:], batch_size, rate))
             best = min(filter(None, (best, (*found, batch_size, rate))))
     return best, tried
 
 
 def of(others, repeats=3):
     """Table of contestants: batch, rate, updates, median seconds to the goal, final FVU, dead."""
-    everybody = {"saebook, PyTorch": contestants.saebook_pytorch, **others}
+    everybody = {
+        "saebook, PyTorch": contestants.saebook_pytorch,
+        "saebook, PyTorch, narrow first": contestants.narrow_first_pytorch,
+        **others,
+    }
     best, searches = {}, {}
     for name, contestant in everybody.items():
         print(f"  {name}", flush=True)
@@ -92,7 +96,7 @@ def of(others, repeats=3):
             best[name] = found
     turns = {name: [] for name in best}
     for _ in range(repeats):
-        for name, (_, n_samples, batch_size, rate) in best.items():
+        for name, (_, n_samples, _, batch_size, rate) in best.items():
             turns[name].append(train(everybody[name], batch_size, rate, n_samples))
     table = {}
     for name in everybody:
@@ -100,7 +104,7 @@ def of(others, repeats=3):
             table[name] = {"updates": None, "tried": SAMPLES[-1]}
             continue
         seconds, error, dead = np.median(turns[name], axis=0)
-        _, n_samples, batch_size, rate = best[name]
+        _, n_samples, _, batch_size, rate = best[name]
         table[name] = {
             "batch_size": batch_size,
             "learning_rate": rate,

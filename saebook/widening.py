@@ -20,7 +20,7 @@ from saebook.loaders import whole
 from saebook.parameters import dictionary, own_start
 from saebook.start import begins_at_samples
 
-LOOKED_AT = 2048  # samples that say how readily a new latent is active
+LOOKED_AT = 1024  # samples that say how readily a new latent is active
 SHARE = 1 / 512  # of these samples, for which it is; with 1/64 the error rises by up to a half
 
 
