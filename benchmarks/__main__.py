@@ -86,7 +86,12 @@ def topk():
 
 def peers():
     """Other packages, in an environment of their own."""
-    command = [str(PEERS), "-m", "benchmarks.peers"]
+    return beside_peers("speed")
+
+
+def beside_peers(part):
+    """Tables of `benchmarks.peers`, made where the other packages are."""
+    command = [str(PEERS), "-m", "benchmarks.peers", part]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     print(done.stdout, end="")
     return json.loads(done.stdout.splitlines()[-1])
@@ -94,13 +99,16 @@ def peers():
 
 def quality():
     """Seconds to a given error: other packages and ours, and ours in both frameworks."""
-    command = [str(PEERS), "-m", "benchmarks.peers", "quality"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    print(done.stdout, end="")
-    return {
-        "peers": json.loads(done.stdout.splitlines()[-1]),
-        "frameworks": quality_of.of({"saebook, TensorFlow": c.saebook_tensorflow}),
+    of_tensorflow = {
+        "saebook, TensorFlow": c.saebook_tensorflow,
+        "saebook, TensorFlow, narrow first": c.narrow_first_tensorflow,
     }
+    return {"peers": beside_peers("quality"), "frameworks": quality_of.of(of_tensorflow)}
+
+
+def dead():
+    """Latents that are dead at that error, by learning rate."""
+    return beside_peers("dead")
 
 
 def recipes():
@@ -255,7 +263,7 @@ def memory():
 PARTS = {
     part.__name__: part
     for part in (
-        kl_256, kl_4096, document, loader, topk, peers, quality, recipes,
+        kl_256, kl_4096, document, loader, topk, peers, quality, dead, recipes,
         dictionary_learning, sweep, growth, memory,
     )
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
     .venv-peers/bin/python -m benchmarks.peers
 
-prints the tables as JSON on its last line, with the word ``quality`` those of
+prints the tables as JSON on its last line, with the word ``quality`` or ``dead`` those of
 `benchmarks.quality`. All have the same data, width, k, batch size and number
 of updates, and Adam: PyTorch's fused one, except dictionary_learning and PyOD, whose trainers make
 their own, which is not fused. What each adds of its own (starting weights, norms, losses for dead
@@ -179,6 +179,8 @@ def main(part="speed"):
         tables = quality.of(named(SOONEST))
         best = tables["contestants"]["saebook, PyTorch"]
         tables["needed"] = quality.needed(best["batch_size"])
+    elif part == "dead":
+        tables = quality.dead(named(SOONEST))
     else:
         tables = speed()
     print(json.dumps(tables))
