@@ -1,7 +1,8 @@
 """How far from 0 samples may lie, without a pre-bias and with one.
 
 Digits with a constant added to every pixel, so that nothing but the distance changes, and patches
-of photographs, as far away as the camera left them. The shortest call, but for the pre-bias.
+of photographs, as far away as the camera left them. The shortest call, but for the pre-bias, and
+Adam's usual beta_2.
 """
 
 import numpy as np
@@ -68,7 +69,7 @@ def train(kind, pre_bias, x, x_val, seed, epochs=EPOCHS):
     """Validation FVU and L0, and how many latents are dead there."""
     config = SAEConfig(x.shape[1], N_LATENTS, sparsity=KINDS[kind], pre_bias=pre_bias)
     model = SparseAutoencoder(config, seed, device="cpu")
-    fit(model, x, TrainConfig(epochs, seed=seed), progress=False)
+    fit(model, x, TrainConfig(epochs, beta_2=0.999, seed=seed), progress=False)
     found = evaluate(model, x_val)
     return {
         "fvu": round(found["fvu"], 4),
