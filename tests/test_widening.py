@@ -77,10 +77,14 @@ def test_both_frameworks_widen_alike():
     found = []
     for name in FRAMEWORKS:
         framework = import_module(f"saebook.{name}")
-        model = framework.SparseAutoencoder(SAEConfig(16, 20, sparsity=TopK(3)), device="cpu")
+        config = SAEConfig(16, 20, sparsity=TopK(3))
+        model = framework.SparseAutoencoder(config, dtype="float64", device="cpu")
         found.append(widened(model, 50, X, seed=3).to_numpy())
+        assert {value.dtype for value in found[-1].values()} == {np.dtype("float64")}
     for name, value in found[0].items():
-        np.testing.assert_allclose(value, found[1][name], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(value, found[1][name], rtol=1e-9, atol=1e-12)
+    other = widened(model, 50, X, seed=4).to_numpy()
+    assert not np.allclose(other["W_enc"], found[0]["W_enc"])
 
 
 @pytest.mark.parametrize(
