@@ -35,7 +35,7 @@ def widened(model: Any, n_latents: int, x: Samples, seed: int = 0) -> Any:
 
     Parameters
     ----------
-    model : SparseAutoencoder
+    model : saebook.pytorch.SparseAutoencoder or saebook.tensorflow.SparseAutoencoder
         Of either framework, trained, with a linear output and no sigmoid. It stays as it is.
     n_latents : int
         Latents of the wider model, more than `model` has. If these are in groups, the new ones are
@@ -47,7 +47,7 @@ def widened(model: Any, n_latents: int, x: Samples, seed: int = 0) -> Any:
 
     Returns
     -------
-    SparseAutoencoder
+    saebook.pytorch.SparseAutoencoder or saebook.tensorflow.SparseAutoencoder
         A new model, of the same framework, dtype and device.
 
     Raises
