@@ -70,6 +70,11 @@ def train(kind, pre_bias, x, x_val, seed, epochs=EPOCHS):
     config = SAEConfig(x.shape[1], N_LATENTS, sparsity=KINDS[kind], pre_bias=pre_bias)
     model = SparseAutoencoder(config, seed, device="cpu")
     fit(model, x, TrainConfig(epochs, beta_2=0.999, seed=seed), progress=False)
+    return figures(model, x_val)
+
+
+def figures(model, x_val):
+    """Validation FVU and L0 of a model, and how many latents are dead there."""
     found = evaluate(model, x_val)
     return {
         "fvu": round(found["fvu"], 4),

@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from experiments import shortest
-from experiments.pre_bias import KINDS
+from experiments.pre_bias import KINDS, figures
 from saebook import SAEConfig, TrainConfig
-from saebook.pytorch import SparseAutoencoder, evaluate, fit
+from saebook.pytorch import SparseAutoencoder, fit
 from saebook.widening import widened
 
 N_LATENTS, NARROW = 1024, 256
@@ -42,12 +42,7 @@ def train(kind, x, x_val, way, seed):
             if way == "narrow first":
                 model = widened(model, N_LATENTS, x, seed)
             fit(model, x, TrainConfig(EPOCHS - FIRST, seed=2 * seed + 1), progress=False)
-    found = evaluate(model, x_val)
-    return {
-        "fvu": round(found["fvu"], 4),
-        "l0": round(found["l0"], 1),
-        "dead": int(found["dead"]),
-    }
+    return figures(model, x_val)
 
 
 def run():
