@@ -234,7 +234,7 @@ bundle: $(ENV) ## put site, notebooks and package into one zip for a place witho
 	$(PY) scripts/make_bundle.py
 
 # With threads that wait as they do where nobody has set anything: in a process alone that is faster.
-bench: $(ENV) .venv-peers/.installed ## measure speed, with nothing else running, 45 minutes (PARTS="name ..." for some)
+bench: $(ENV) .venv-peers/.installed ## measure speed, with nothing else running, an hour (PARTS="name ..." for some)
 	env -u OMP_WAIT_POLICY -u TF_ENABLE_ONEDNN_OPTS $(PY) -m benchmarks $(PARTS)
 
 constraints: $(ENV) ## upgrade every package in .venv and write constraints.txt

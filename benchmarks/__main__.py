@@ -92,7 +92,7 @@ def peers():
 def beside_peers(part):
     """Tables of `benchmarks.peers`, made where the other packages are."""
     command = [str(PEERS), "-m", "benchmarks.peers", part]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     print(done.stdout, end="")
     return json.loads(done.stdout.splitlines()[-1])
 

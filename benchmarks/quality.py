@@ -66,14 +66,16 @@ def shortest(contestant, batch_size, rate, limit=np.inf):
     return found
 
 
-def best_of(contestant):
+def best_of(contestant, limit=np.inf):
     """The quickest training, or None, and all that were found on the way to it.
 
-    Each as seconds, samples, dead latents, batch size and learning rate.
+    Each as seconds, samples, dead latents, batch size and learning rate. What is not there yet
+    after `limit` seconds is given up.
     """
     best, tried = None, []
+    train(contestant, BATCH_SIZES[0], RATES[0], 10 * BATCH_SIZES[0])  # loads its package
     for batch_size, rate in product(BATCH_SIZES, RATES):
-        found = shortest(contestant, batch_size, rate, best[0] if best else np.inf)
+        found = shortest(contestant, batch_size, rate, min(best[0], limit) if best else limit)
         print(f"  batches of {batch_size}, rate {rate}: {found or 'not sooner'}", flush=True)
         if found:
             tried.append((round(found[0], 2), *found[1:], batch_size, rate))
@@ -81,17 +83,25 @@ def best_of(contestant):
     return best, tried
 
 
+PATIENCE = 1.5  # times as long as the soonest of the others so far, and a search ends
+
+
 def of(others, repeats=3):
-    """Table of contestants: batch, rate, updates, median seconds to the goal, final FVU, dead."""
+    """Table of contestants: batch, rate, updates, median seconds to the goal, final FVU, dead.
+
+    Of the `others` the one that is likely the soonest comes first.
+    """
     everybody = {
         "saebook, PyTorch": contestants.saebook_pytorch,
         "saebook, PyTorch, narrow first": contestants.narrow_first_pytorch,
         **others,
     }
-    best, searches = {}, {}
+    best, searches, limits = {}, {}, {}
     for name, contestant in everybody.items():
         print(f"  {name}", flush=True)
-        found, searches[name] = best_of(contestant)
+        soonest = min((best[other][0] for other in others if other in best), default=np.inf)
+        limits[name] = PATIENCE * soonest if name in others else np.inf
+        found, searches[name] = best_of(contestant, limits[name])
         if found:
             best[name] = found
     turns = {name: [] for name in best}
@@ -101,7 +111,7 @@ def of(others, repeats=3):
     table = {}
     for name in everybody:
         if name not in best:
-            table[name] = {"updates": None, "tried": SAMPLES[-1]}
+            table[name] = {"updates": None, "longer_than": round(float(limits[name]), 2)}
             continue
         seconds, error, dead = np.median(turns[name], axis=0)
         _, n_samples, _, batch_size, rate = best[name]
