@@ -7,22 +7,27 @@ units that the data have and standardised.
 """
 
 import io
+from contextlib import nullcontext
 from importlib.util import find_spec
+from itertools import product
 from math import ceil
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 from sklearn import datasets
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 import saebook
 from saebook import TopK
-from saebook.estimators import SAEDenoiser, SAEOutlierDetector, SAETransformer
+from saebook.estimators import SAEDenoiser, SAEOutlierDetector, SAETransformer, start
 
 SEEDS = (0, 1, 2)
 MOST = 1200  # samples taken of a set, half of them to train on
@@ -55,11 +60,12 @@ MORE = (  # for choosing, too
     "twonorm",
 )
 UNITS = ("raw", "standardised")
+PENALTIES = tuple(10.0**power for power in range(-2, 5))  # their inverse, as C
 # What was tried in choosing, by estimator; the first is what the estimator does by itself.
 TRIED = {
     "denoiser": [{}, {"n_latents": 64}, {"sparsity": TopK(32)}],
     "detector": [{}, {"n_neighbors": 0}, {"n_latents": 128, "sparsity": TopK(4)}],
-    "transformer": [{}, {"share": 0.25}, {"share": 1.0}],
+    "transformer": [{}, {"share": 0.25}, {"share": 1.0}, {"in_pairs": False}],
 }
 
 
@@ -131,22 +137,29 @@ def detector(x, y, seed, units, **options):
     return np.mean(found, axis=0)
 
 
-def transformer(x, y, seed, units, share=None):
+def transformer(x, y, seed, units, share=None, penalties=None, in_pairs=True):
     """Percent right by logistic regression on principal components and on codes.
 
     As many components as the code has latents, or as there are; `share` of the latents are kept, or
-    what the estimator keeps by itself.
+    what the estimator keeps by itself; without `in_pairs` all latents begin at samples. The
+    classifier's penalty is scikit-learn's usual one, or the best of several by cross-validation:
+    the usual one hardly reaches components of large units.
     """
     train, y_train, test, y_test = halves(x, y, seed, units)
     options = {}
     if share:
         width = SAETransformer(epochs=1, device="cpu").fit(train).components_.shape[0]
         options["sparsity"] = TopK(ceil(share * width))
-    estimator = SAETransformer(device="cpu", random_state=seed, **options).fit(train)
+    estimator = SAETransformer(device="cpu", random_state=seed, **options)
+    with nullcontext() if in_pairs else patch.object(start, "in_pairs", lambda _: False):
+        estimator.fit(train)
     width = min(estimator.components_.shape[0], *train.shape)
     found = []
     for method in (PCA(width, random_state=0).fit(train), estimator):
-        classifier = LogisticRegression(max_iter=1000).fit(method.transform(train), y_train)
+        classifier = LogisticRegression(max_iter=1000)
+        if penalties:
+            classifier = GridSearchCV(classifier, {"C": penalties}, cv=3)
+        classifier.fit(method.transform(train), y_train)
         found.append(100 * classifier.score(method.transform(test), y_test))
     return found
 
@@ -161,6 +174,11 @@ def measure(estimator, name, units, seeds=SEEDS, **options):
     return np.round(pairs, 2).tolist()
 
 
+def measure_all(jobs):
+    """`measure` of every job, on all cores: estimator, set, units, seeds and options."""
+    return Parallel(n_jobs=-1)(delayed(measure)(*given, **options) for *given, options in jobs)
+
+
 def names_for(estimator):
     """The sets for choosing: with classes, where classes are asked for."""
     names = CHOOSING + (MORE if estimator == "transformer" else ())
@@ -173,13 +191,11 @@ def choose(estimator):
     Classes are read off half of a small set: that needs more of them.
     """
     found, seeds = {}, SEEDS if estimator == "transformer" else SEEDS[:1]
+    sets = list(product(names_for(estimator), UNITS))
     for options in TRIED[estimator]:
-        pairs = [
-            np.mean(measure(estimator, name, units, seeds, **options), axis=0)
-            for name in names_for(estimator)
-            for units in UNITS
-        ]
-        found[str(options)] = np.round(np.mean(pairs, axis=0), 2).tolist()
+        pairs = measure_all((estimator, *of, seeds, options) for of in sets)
+        means = [np.mean(each, axis=0) for each in pairs]
+        found[str(options)] = np.round(np.mean(means, axis=0), 2).tolist()
     return found
 
 
@@ -194,8 +210,14 @@ def false_alarms(n_samples, n_features=20, seeds=range(20)):
     return round(float(np.mean(shares)), 1)
 
 
-def judge(estimator):
-    return {units: {name: measure(estimator, name, units) for name in JUDGING} for units in UNITS}
+def judge(estimator, units=UNITS, **options):
+    """Pairs of every set for judging, in the units of the data and standardised."""
+    sets = list(product(units, JUDGING))
+    pairs = measure_all((estimator, name, of, SEEDS, options) for of, name in sets)
+    table = {of: {} for of in units}
+    for (of, name), found in zip(sets, pairs, strict=True):
+        table[of][name] = found
+    return table
 
 
 def run():
@@ -203,5 +225,6 @@ def run():
         "settings": {"seeds": SEEDS, "most": MOST},
         "chosen_on": {estimator: choose(estimator) for estimator in MEASURES},
         "judged": {estimator: judge(estimator) for estimator in MEASURES},
+        "penalty_chosen": judge("transformer", UNITS[:1], penalties=PENALTIES)["raw"],
         "false_alarms": {str(n): false_alarms(n) for n in (20, 100, 200)},
     }

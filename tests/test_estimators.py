@@ -6,6 +6,8 @@ import pickle
 import re
 import subprocess
 import sys
+from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pandas as pd
@@ -17,10 +19,22 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from saebook import KL, L1, AuxK, BatchTopK, Gated, JumpReLU, TopK
+from saebook import (
+    KL,
+    L1,
+    AuxK,
+    BatchTopK,
+    Gated,
+    JumpReLU,
+    SAEConfig,
+    TopK,
+    TrainConfig,
+    reference,
+)
 from saebook.corruption import GaussianNoise
 from saebook.estimators import SAEDenoiser, SAEOutlierDetector, SAETransformer, denoiser
 from saebook.estimators.denoiser import worth
+from saebook.estimators.start import from_samples, in_pairs
 
 ALL = (SAETransformer, SAEOutlierDetector, SAEDenoiser)
 BACKENDS = ("pytorch", "tensorflow")
@@ -77,6 +91,57 @@ def test_passes_one_by_one_are_a_fit(X, backend):
     for name, value in whole.params_.items():
         np.testing.assert_array_equal(parts.params_[name], value)
     assert parts.history_ == whole.history_
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_fit_by_hand_learns_the_same(X, backend):
+    """The model, its start and the training are those of the package."""
+    sae = SAETransformer(n_latents=12, epochs=2, backend=backend, device="cpu", random_state=0)
+    sae.fit(X)
+    seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max)
+    config = SAEConfig(64, 12, sparsity=TopK(6), tied=True, pre_bias=False)
+    package = import_module(f"saebook.{backend}")
+    model = package.SparseAutoencoder(config, seed, "float64", "cpu")
+    x = sae.scaling_.apply(X)
+    model.from_numpy(from_samples(config, x, seed))
+    given = TrainConfig(2, 128, 2e-3, seed=seed, init="given")
+    package.fit(model, x, given, progress=False)
+    for name, value in model.to_numpy().items():
+        np.testing.assert_allclose(sae.params_[name], value, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"tied": False}, {"unit_norm": True}])
+@pytest.mark.parametrize("n_latents", [12, 13])
+def test_latents_begin_in_pairs_of_which_nothing_is_cut(n_latents, options, X):
+    """Where half of them are kept: then the code begins with all that is linear in a sample."""
+    options = {"tied": True, "pre_bias": False} | options
+    config = SAEConfig(64, n_latents, sparsity=TopK(-(-n_latents // 2)), **options)
+    params = from_samples(config, X, 0)
+    half = slice(-(-n_latents // 2)), slice(-(-n_latents // 2), None)
+    one, other = (params["W_enc"][:, part] for part in half)
+    np.testing.assert_array_equal(other, -one[:, : other.shape[1]])
+    z = reference.encode(config, params, X)
+    every = reference.encode(replace(config, sparsity=None), params, X)
+    np.testing.assert_array_equal(z, every)
+    n_pairs = n_latents // 2
+    linear = (X - X.mean(axis=0)) @ one
+    np.testing.assert_allclose(
+        z[:, :n_pairs] - z[:, half[1]], linear[:, :n_pairs], rtol=1e-9, atol=1e-12
+    )
+    assert np.linalg.norm(one, axis=0).min() > 0
+    if not options.get("unit_norm"):  # the scale suits: the error is smaller than of no latents
+        error = np.sum((X - reference.decode(config, params, z)) ** 2)
+        assert error < 0.9 * np.sum((X - X.mean(axis=0)) ** 2)
+
+
+def test_latents_do_not_begin_in_pairs_where_these_would_be_cut_or_say_the_same():
+    half = SAEConfig(64, 12, sparsity=TopK(6))
+    assert in_pairs(half)
+    assert in_pairs(replace(half, sparsity=TopK(12)))
+    assert not in_pairs(replace(half, sparsity=TopK(5)))
+    assert not in_pairs(replace(half, sparsity=None))
+    assert not in_pairs(replace(half, activation="linear"))
+    assert not in_pairs(replace(half, n_latents=1, sparsity=TopK(1)))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

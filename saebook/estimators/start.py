@@ -1,5 +1,7 @@
 """Weights to start from, made of the training samples."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from saebook._types import Array
@@ -14,6 +16,7 @@ def from_samples(config: SAEConfig, x: Array, seed: int) -> dict[str, Array] | N
     """As `saebook.start.init_from_samples`; None where that does not fit.
 
     Encoder and decoder have the same norm here, the one with which the estimators were compared.
+    Where TopK keeps at least half of the latents they begin `in_pairs`.
 
     Parameters
     ----------
@@ -26,8 +29,31 @@ def from_samples(config: SAEConfig, x: Array, seed: int) -> dict[str, Array] | N
     fits = begins_at_samples(config) and type(config.sparsity) in KINDS
     if not fits or not np.ptp(x, axis=0).any():
         return None
-    params = init_from_samples(config, x, seed)
+    params = _pairs(config, x, seed) if in_pairs(config) else init_from_samples(config, x, seed)
     if not config.tied and not config.unit_norm:
         for name, factor in (("W_enc", 0.5), ("b_enc", 0.5), ("W_dec", 2.0)):
             params[name] *= factor
+    return params
+
+
+def in_pairs(config: SAEConfig) -> bool:
+    """Whether latents begin in pairs of opposite directions.
+
+    One of each pair is active, so that none of the active ones is cut, and what is linear in the
+    samples is linear in the code.
+    """
+    kind = config.sparsity
+    whole = isinstance(kind, TopK) and 2 * kind.k >= config.n_latents > 1
+    return whole and config.activation == "relu"
+
+
+def _pairs(config: SAEConfig, x: Array, seed: int) -> dict[str, Array]:
+    """Of a linear model of half as many latents, which is the same function."""
+    n_pairs, n_latents = -(-config.n_latents // 2), config.n_latents
+    half = replace(config, n_latents=n_pairs, activation="linear", sparsity=None)
+    params = init_from_samples(half, x, seed)
+    for name, axis in (("W_enc", 1), ("b_enc", 0), ("W_dec", 0)):
+        if name in params:
+            both = np.concatenate([params[name], -params[name]], axis)
+            params[name] = np.take(both, np.arange(n_latents), axis)
     return params

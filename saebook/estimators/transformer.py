@@ -76,6 +76,13 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
 
     Notes
     -----
+    Where TopK keeps at least half of the latents, they begin in pairs of opposite directions, of
+    which one is active: what is linear in a sample is linear in its first code.
+
+    On 13 data sets that had no say in these defaults a logistic regression, its penalty chosen for
+    either, is right more often on codes than on as many principal components, by 4 points on
+    average; on 3 of them it is less often, by up to 2.4 points (``experiments/estimators.py``).
+
     The kinds KL and "bce" need ``activation="sigmoid"``, and "bce" data in [0, 1].
 
     Examples
