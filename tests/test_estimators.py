@@ -113,7 +113,7 @@ def test_a_fit_by_hand_learns_the_same(X, backend):
 @pytest.mark.parametrize("options", [{}, {"tied": False}, {"unit_norm": True}])
 @pytest.mark.parametrize("n_latents", [12, 13])
 def test_latents_begin_in_pairs_of_which_nothing_is_cut(n_latents, options, X):
-    """Where half of them are kept: then the code begins with all that is linear in a sample."""
+    """Where half of them are kept: a code at first has all that its directions measure."""
     options = {"tied": True, "pre_bias": False} | options
     config = SAEConfig(64, n_latents, sparsity=TopK(-(-n_latents // 2)), **options)
     params = from_samples(config, X, 0)

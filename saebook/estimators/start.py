@@ -39,8 +39,8 @@ def from_samples(config: SAEConfig, x: Array, seed: int) -> dict[str, Array] | N
 def in_pairs(config: SAEConfig) -> bool:
     """Whether latents begin in pairs of opposite directions.
 
-    One of each pair is active, so that none of the active ones is cut, and what is linear in the
-    samples is linear in the code.
+    One of each pair is active, so that none of the active ones is cut, and what the directions
+    measure is linear in the code.
     """
     kind = config.sparsity
     whole = isinstance(kind, TopK) and 2 * kind.k >= config.n_latents > 1
@@ -48,7 +48,7 @@ def in_pairs(config: SAEConfig) -> bool:
 
 
 def _pairs(config: SAEConfig, x: Array, seed: int) -> dict[str, Array]:
-    """Of a linear model of half as many latents, which is the same function."""
+    """Of a linear model of half as many latents, the same function where their number is even."""
     n_pairs, n_latents = -(-config.n_latents // 2), config.n_latents
     half = replace(config, n_latents=n_pairs, activation="linear", sparsity=None)
     params = init_from_samples(half, x, seed)
