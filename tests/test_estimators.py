@@ -296,8 +296,8 @@ def test_data_that_say_little_are_warned_of(change, options, message, X):
 
 @pytest.mark.parametrize(
     ("n_features", "n_latents", "wanted"),
-    [(2, "auto", 8), (18, "auto", 36), (32, "auto", 64), (64, "auto", 64), (784, "auto", 64)]
-    + [(784, 7, 4), (784, 32, 16), (784, 200, 64), (784, 256, 64), (784, 500, 125)],
+    [(2, "auto", 8), (18, "auto", 36), (32, "auto", 64), (64, "auto", 128), (784, "auto", 128)]
+    + [(784, 7, 4), (784, 32, 16), (784, 200, 100), (784, 256, 128), (784, 500, 128)],
 )
 def test_how_many_latents_the_transformer_keeps(n_features, n_latents, wanted):
     config = SAETransformer(n_latents)._config(n_features)

@@ -64,11 +64,11 @@ class SAE(CallbackSupportMixin, BaseEstimator):
     random_state: int | np.random.RandomState | None = None
 
     # Of "auto": the width and what it is at most for each feature, one latent in how many is kept
-    # (0: all) and how many are at least, up to half of them, and steps of training.
+    # (0: all) and how many at most, and steps of training.
     _width: ClassVar[int] = 256
     _per_feature: ClassVar[int] = 256
     _kept: ClassVar[int] = 4
-    _least: ClassVar[int] = 0
+    _most: ClassVar[float] = np.inf
     _steps: ClassVar[int] = 800
 
     def _config(self, n_features: int) -> SAEConfig:
@@ -92,7 +92,7 @@ class SAE(CallbackSupportMixin, BaseEstimator):
             pre_bias=False,  # the scaling takes the mean from the samples, if there is one
         )
         if automatic and self._kept:
-            kept = max(config.n_latents / self._kept, min(self._least, config.n_latents / 2))
+            kept = min(config.n_latents / self._kept, self._most)
             config = replace(config, sparsity=TopK(ceil(kept)))
         return replace(config, pre_bias="auto") if self.scale is None else config
 
