@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 
 from benchmarks import contestants
-from benchmarks.works import QUALITY, digits, samples
+from benchmarks.works import QUALITY, digits
 from saebook import KL, L1, BatchTopK, Gated, JumpReLU, SAEConfig, TopK, TrainConfig, metrics
 
 GOAL = 0.15  # FVU on 2,000 validation images
@@ -22,23 +22,21 @@ RATES = (4e-3, 8e-3, 2e-3, 1.6e-2)  # the middle first, as it bounds the search 
 SAMPLES = tuple(round(15_360 * 1.08**i) for i in range(31))  # up to 154,553
 
 
-def rows(n, data="digits"):
-    """`n` training samples, in an order in which none comes again before all were there."""
-    x, rng = samples(data)[0], np.random.default_rng(0)
+def rows(n):
+    """`n` training images, in an order in which none comes again before all were there."""
+    x, rng = digits()[0], np.random.default_rng(0)
     epochs = [rng.permutation(len(x)) for _ in range(-(-n // len(x)))]
     return x[np.concatenate(epochs)[:n]]
 
 
-def train(contestant, batch_size, rate, n_samples, data="digits"):
+def train(contestant, batch_size, rate, n_samples):
     """Seconds of a training, the validation FVU that it ends with, and how many latents are dead.
 
-    Dead is what is active for none of the validation samples.
+    Dead is what is active for none of the validation images.
     """
     whole = n_samples // batch_size * batch_size
-    x, x_val, ends = rows(whole, data), samples(data)[1], []
-    config = replace(QUALITY.config, n_features=x.shape[1])
-    work = replace(QUALITY, config=config, batch_size=batch_size, n_samples=whole)
-    work = replace(work, learning_rate=rate)
+    work = replace(QUALITY, batch_size=batch_size, n_samples=whole, learning_rate=rate)
+    x, x_val, ends = rows(whole), digits()[1], []
 
     def stamp(rebuild, active):  # after an epoch, of which there is one
         ends.append(time.perf_counter())
@@ -50,7 +48,7 @@ def train(contestant, batch_size, rate, n_samples, data="digits"):
     return ends[0] - start, float(ends[1]), int(ends[2])
 
 
-def shortest(contestant, batch_size, rate, limit=np.inf, data="digits", goal=GOAL):
+def shortest(contestant, batch_size, rate, limit=np.inf):
     """Seconds, samples and dead latents of the shortest training that reaches the goal.
 
     None if none of `SAMPLES` does, or one that does not takes longer than `limit`.
@@ -58,8 +56,8 @@ def shortest(contestant, batch_size, rate, limit=np.inf, data="digits", goal=GOA
     low, high, found = 0, len(SAMPLES), None
     while low < high:
         middle = (low + high) // 2
-        seconds, error, dead = train(contestant, batch_size, rate, SAMPLES[middle], data)
-        if error <= goal:
+        seconds, error, dead = train(contestant, batch_size, rate, SAMPLES[middle])
+        if error <= GOAL:
             high, found = middle, (seconds, SAMPLES[middle], dead)
         elif seconds > limit:
             return None
@@ -130,23 +128,19 @@ def of(others, repeats=3):
     return {"goal": GOAL, "contestants": table}
 
 
-# Validation FVU; that of the patches is about what others come to.
-GOALS = {"digits": GOAL, "patches": 0.03, "language": 0.15}
-
-
 def dead(others, batch_size=256):
-    """Of each data set the shortest training to its goal at every rate: samples, error, dead."""
+    """The shortest training to the goal at every rate: its samples, error and dead latents."""
     everybody = {"saebook, PyTorch": contestants.saebook_pytorch, **others}
-    table = {data: {name: {} for name in everybody} for data in GOALS}
-    for data, name, rate in product(GOALS, everybody, sorted(RATES)):
-        contestant, row = everybody[name], None
-        found = shortest(contestant, batch_size, rate, data=data, goal=GOALS[data])
-        if found:
-            _, error, n_dead = train(contestant, batch_size, rate, found[1], data)
-            row = {"samples": found[1], "fvu": round(error, 4), "dead": n_dead}
-            table[data][name][str(rate)] = row
-        print(f"  {data}, {name}, rate {rate}: {row}", flush=True)
-    return {"batch_size": batch_size, "goals": GOALS, "table": table}
+    table = {name: {} for name in everybody}
+    for name, contestant in everybody.items():
+        for rate in sorted(RATES):
+            found = shortest(contestant, batch_size, rate)
+            if found:
+                _, error, n_dead = train(contestant, batch_size, rate, found[1])
+                row = {"samples": found[1], "fvu": round(error, 4), "dead": n_dead}
+                table[name][str(rate)] = row
+            print(f"  {name}, rate {rate}: {table[name].get(str(rate))}", flush=True)
+    return {"batch_size": batch_size, "table": table}
 
 
 # What a step cannot do without: the products, some of which skip zeros, the choice of k, and Adam.

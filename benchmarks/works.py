@@ -47,20 +47,3 @@ def digits():
     """Training images and 2,000 validation images of MNIST."""
     data = mnist()
     return data.x_train, data.x_val[:2000]
-
-
-@cache
-def samples(name):
-    """The same of "digits", of "patches" of photographs, and of a "language" model's activations.
-
-    The last had no say in the recipes.
-    """
-    from experiments import language_saes, pre_bias
-
-    if name == "digits":
-        return digits()
-    if name == "patches":
-        x = pre_bias.patches(52_000)
-        return x[2000:], x[:2000]
-    x, x_val = (language_saes.activations(part, language_saes.STREAM) for part in ("train", "val"))
-    return x, x_val[:2000]

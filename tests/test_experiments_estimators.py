@@ -52,15 +52,15 @@ def test_what_the_defaults_were_judged_by(stored):
         }
         for units in experiment.UNITS
     }
-    assert behind["standardised"] == {}
+    assert behind["standardised"] == {"texture": pytest.approx(-0.55, abs=0.1)}
     # Of components in raw units a classifier sees the large ones more than their share.
-    assert behind["raw"] == {"segment": -1.7, "spambase": -0.7, "vehicle": -0.1}
+    assert behind["raw"] == {"segment": -1.7, "spambase": -0.7}
     tried = stored["chosen_on"]["transformer"]
     chosen, narrower, fewer, quarter, every, apart = (
         tried[str(options)][1] for options in experiment.TRIED["transformer"]
     )
     assert quarter < chosen - 0.6  # and as good as no limit at all
-    assert round(chosen - apart, 1) == 0.2
+    assert apart < chosen - 0.3
     for as_good in (narrower, fewer, every):
         assert abs(as_good - chosen) < 0.2
 
@@ -71,7 +71,7 @@ def test_codes_and_components_with_a_penalty_that_suits_either(stored):
     assert found.keys() == set(experiment.JUDGING)
     ahead = {name: np.subtract(*np.mean(pairs, axis=0)[::-1]) for name, pairs in found.items()}
     assert 3.5 < np.mean([*ahead.values()]) < 4.5
-    assert {name for name in ahead if ahead[name] < 0} == {"spambase", "texture", "vehicle"}
+    assert {name for name in ahead if ahead[name] < 0} == {"spambase", "texture"}
     assert round(-min(ahead.values()), 1) == 1.8
 
 

@@ -81,7 +81,7 @@ class SAETransformer(ClassNamePrefixFeaturesOutMixin, Scores, Transforms):
 
     On 13 data sets that had no say in these defaults a logistic regression, its penalty chosen for
     either, is right more often on codes than on as many principal components, by 4 points on
-    average; on 3 of them it is less often, by up to 1.8 points (``experiments/estimators.py``).
+    average; on 2 of them it is less often, by up to 1.8 points (``experiments/estimators.py``).
 
     The kinds KL and "bce" need ``activation="sigmoid"``, and "bce" data in [0, 1].
 
