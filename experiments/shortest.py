@@ -4,8 +4,8 @@
 learning rates and schedules, other means of squares in Adam, a unit norm and a tied decoder. The
 best of them is chosen with one seed and compared with others; an L0 that is more than a tenth off
 does not count. The default rates were found on digits, on clothes and on patches of other
-photographs, beta_2 on digits, on clothes and on these patches; a language model's activations had
-no say in them.
+photographs, beta_2 on digits, on clothes and on these patches, and what begins at the brightness on
+these patches alone; a language model's activations had no say in any of it.
 """
 
 import warnings

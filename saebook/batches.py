@@ -22,7 +22,7 @@ from saebook.checks import (
 from saebook.config import SAEConfig, TrainConfig
 from saebook.corruption import corrupted
 from saebook.loaders import checked, is_stream, pieces, samples_alone
-from saebook.start import begins_at_data, chosen, epoch_batches, epoch_order, noise_generator
+from saebook.start import begins_at_samples, chosen, epoch_batches, epoch_order, noise_generator
 
 
 class Shards:
@@ -178,7 +178,8 @@ class Batches:
             share = self._share(len(batch))
             if self.look is not None:
                 # All of it where what is learned from it must be the same in every process.
-                wanted = begins_at_data(self.config)
+                has_l0 = getattr(self.config.sparsity, "l0", None) is not None
+                wanted = begins_at_samples(self.config) or has_l0
                 clean = self._read(batch if wanted else batch[share])
                 self.look(clean if self.array is None else self.array[clean])
                 self.look = None

@@ -41,7 +41,7 @@ def init_params(config: SAEConfig, seed: int = 0) -> dict[str, Array]:
 
 
 def init_from_samples(
-    config: SAEConfig, x: Samples, seed: int = 0, norm: float | None = None
+    config: SAEConfig, x: Samples, seed: int = 0, norm: float | None = None, alike: bool = False
 ) -> dict[str, Array]:
     """Initial parameters whose latents begin as training samples, less the mean sample.
 
@@ -49,6 +49,10 @@ def init_from_samples(
     from random weights, TopK leaves latents that are never among the k largest, and these never
     learn. The encoder is a multiple of the decoder's transpose and its bias answers to
     ``x - b_dec``, as with the tied start and pre-bias of Gao et al. (2024), appendix A.
+
+    A direction with over half of the samples' variance (patches' brightness, a language model's
+    largest dimension) has a latent for either end, which nearly rebuild it; others begin as samples
+    less it. Then the same of what is left, up to an eighth of the latents, unless norms are fixed.
 
     Parameters
     ----------
@@ -65,6 +69,8 @@ def init_from_samples(
         suits samples of any size, and the encoder's four times the decoder's: what Adam adds in a
         step then counts for less in the encoder, and fewer latents die. Where decoder and encoder
         are tied at unit norm neither can be chosen; directions are random then.
+    alike : bool, default=False
+        Whether all latents begin as samples, whatever these have in common.
 
     Returns
     -------
@@ -76,13 +82,7 @@ def init_from_samples(
     ValueError
         If the output is not linear, `x` has the wrong shape, or all samples are equal.
     """
-    x = whole(x, "x")[0]
-    if config.output != "linear":
-        raise ValueError(
-            f"config must have output='linear' to begin at samples, got {config.output!r}."
-        )
-    if x.ndim != 2 or x.shape[1] != config.n_features or len(x) == 0:
-        raise ValueError(f"x must have shape (n_samples >= 1, {config.n_features}), got {x.shape}.")
+    x = _rows(config, x)
     mean = x.mean(axis=0, dtype=np.float64)
     rng = np.random.default_rng(seed)
     n_rows = min(config.n_latents, len(x))
@@ -92,23 +92,30 @@ def init_from_samples(
     if not spread > 0:
         raise ValueError(f"x must hold different samples, got {len(x)} equal ones.")
     rows[n_rows:] += 0.1 * spread * rng.normal(size=rows[n_rows:].shape)
-    if norm is None and config.tied and config.unit_norm:
+    fixed = norm is not None or (config.tied and config.unit_norm)
+    if fixed and norm is None:
         rows = rng.normal(size=rows.shape)
+    large = _large(some, 0 if fixed or alike else config.n_latents // 8)
+    rows, rest = (part - part @ large.T @ large for part in (rows, some))
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     W = (rows / np.where(length > 0, length, 1)).T
-    a = some @ W
+    if config.activation != "linear":  # a code of one sign
+        large = np.concatenate([large, -large])
+    W[:, : len(large)] = 0
+    gain = np.full(config.n_latents, _gain(config, rest @ W, rest, W))
+    # Were all of it rebuilt, its first gradients would be rounding, which Adam makes steps of.
+    W[:, : len(large)], gain[: len(large)] = large.T, 0.9
     if norm is not None or config.tied:
-        fitted = norm or np.sqrt(_gain(config, a, some, W))
-        encoder = decoder = 1.0 if config.unit_norm else fitted
+        encoder = decoder = 1.0 if config.unit_norm else norm or np.sqrt(gain)
     else:
-        gain = _gain(config, a, some, W)
         decoder = 1.0 if config.unit_norm else np.sqrt(gain) / 2
         encoder = gain / decoder
     params = _tied_start(config, encoder * W, mean)
     if not config.tied:
-        params["W_dec"] = decoder * W.T
+        params["W_dec"] = (decoder * W).T
     if isinstance(config.sparsity, JumpReLU) and config.sparsity.threshold is None:
-        lowest = encoder * np.partition(a, -_kept(config), axis=1)[:, -_kept(config)].mean()
+        a, kept = some @ params["W_enc"], _kept(config)
+        lowest = np.partition(a, -kept, axis=1)[:, -kept].mean()
         params["log_threshold"][:] = np.log(max(lowest, np.finfo(float).tiny))
     return params
 
@@ -123,6 +130,18 @@ def _kept(config: SAEConfig) -> int:
     if isinstance(kind, JumpReLU):
         wanted = wanted or n / 8
     return min(n, max(1, round(wanted))) if wanted else 0
+
+
+def _large(x: Array, most: int) -> Array:
+    """Unit vectors ``(n <= most, n_features)``, each with over half of what is left; not all."""
+    values, vectors = np.linalg.eigh(x @ x.T)
+    values, left = np.maximum(values[::-1], 0), np.maximum(values, 0).cumsum()[::-1]
+    n = 0
+    while n < min(most, len(x) - 1) and 2 * values[n] > left[n] and left[n + 1] > 1e-6 * left[0]:
+        n += 1
+    found = vectors.T[::-1][:n] @ x
+    ends = np.take_along_axis(found, np.abs(found).argmax(axis=1, keepdims=True), axis=1)
+    return found / np.linalg.norm(found, axis=1, keepdims=True) * np.sign(ends)
 
 
 def _gain(config: SAEConfig, a: Array, x: Array, W: Array) -> float:
@@ -160,13 +179,18 @@ def init_tied(config: SAEConfig, x: Samples, seed: int = 0) -> dict[str, Array]:
     ValueError
         If the output is not linear, or `x` has the wrong shape.
     """
+    x = _rows(config, x)
+    W_enc = np.random.default_rng(seed).normal(size=(config.n_features, config.n_latents))
+    return _tied_start(config, W_enc / np.linalg.norm(W_enc, axis=0), geometric_median(x))
+
+
+def _rows(config: SAEConfig, x: Samples) -> Array:
     x = whole(x, "x")[0]
     if config.output != "linear":
         raise ValueError(f"config must have output='linear' to begin so, got {config.output!r}.")
     if x.ndim != 2 or x.shape[1] != config.n_features or len(x) == 0:
         raise ValueError(f"x must have shape (n_samples >= 1, {config.n_features}), got {x.shape}.")
-    W_enc = np.random.default_rng(seed).normal(size=(config.n_features, config.n_latents))
-    return _tied_start(config, W_enc / np.linalg.norm(W_enc, axis=0), geometric_median(x))
+    return x
 
 
 def _tied_start(config: SAEConfig, W_enc: Array, b_dec: Array) -> dict[str, Array]:
@@ -183,19 +207,10 @@ def begins_at_samples(config: SAEConfig) -> bool:
     return config.output == "linear" and config.activation != "sigmoid"
 
 
-def begins_at_data(config: SAEConfig) -> bool:
-    """Whether a new model, or its price, does; see `begun`."""
-    return begins_at_samples(config) or getattr(config.sparsity, "l0", None) is not None
-
-
-def samples_wanted(config: SAEConfig) -> int:
-    """How many samples `init_from_samples` looks at."""
-    return max(config.n_latents, FITTED)
-
-
 def chosen(n_samples: int, config: SAEConfig, seed: int = 0) -> Array:
     """Row numbers of the samples that a new model begins at, in rising order, as files like it."""
-    rows = np.random.default_rng(seed).permutation(n_samples)[: samples_wanted(config)]
+    n_wanted = max(config.n_latents, FITTED)
+    rows = np.random.default_rng(seed).permutation(n_samples)[:n_wanted]
     return np.sort(rows)
 
 

@@ -16,6 +16,7 @@ from saebook import (
     TrainConfig,
     metrics,
     reference,
+    start,
     weights,
 )
 from saebook.batches import Shards
@@ -126,6 +127,104 @@ def test_the_start_suits_samples_of_any_size(kind, options, scale):
     if isinstance(kind, JumpReLU):
         z = reference.encode(config, params, scale * X)
         assert metrics.l0(z) == pytest.approx(3, rel=0.35)
+
+
+def with_large(*deviations):
+    """Samples, and the directions along which these are their deviations; each 1 elsewhere."""
+    rng = np.random.default_rng(0)
+    directions = np.linalg.qr(rng.normal(size=(N_FEATURES, N_FEATURES)))[0][: len(deviations)]
+    rest = rng.normal(size=(300, N_FEATURES))
+    rest -= rest @ directions.T @ directions
+    scores = np.linalg.qr(rng.normal(size=(300, len(deviations))))[0] * np.sqrt(300)
+    return 2 + rest + scores * deviations @ directions, directions
+
+
+def large_of(config, params):
+    """The latents that do not begin as samples, and the product of a latent's two weights."""
+    both = np.einsum("fl,lf->l", params["W_enc"], params.get("W_dec", params["W_enc"].T))
+    return np.flatnonzero(np.isclose(both, 0.9)), both
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"unit_norm": True}, {"tied": True}, {"pre_bias": True}], ids=str
+)
+@pytest.mark.parametrize("kind", [TopK(3), JumpReLU(l0=3), Gated(), L1(), None], ids=str)
+def test_either_end_of_a_direction_that_is_most_of_the_samples_has_a_latent(kind, options):
+    config = config_of(kind, **options)
+    x, (direction,) = with_large(20)
+    params = init_from_samples(config, x)
+    W = params["W_enc"] / np.linalg.norm(params["W_enc"], axis=0)
+    along = direction @ W
+    np.testing.assert_allclose(np.abs(along[:2]), 1, atol=0.01)
+    np.testing.assert_allclose(W[:, 0], -W[:, 1], rtol=1e-9)
+    assert np.abs(along[2:]).max() < 0.1  # of 36 samples in the old way most would be above 0.9
+    latents, both = large_of(config, params)
+    assert latents.tolist() == [0, 1]  # which nearly rebuild what they measure
+    assert both[2:].std() < 1e-9
+    z = reference.encode(config, params, x)
+    rebuilt = reference.decode(config, params, z) - x.mean(axis=0)
+    scores = (x - x.mean(axis=0)) @ W[:, 0]
+    far = np.abs(scores) > 5  # of those near 0 TopK and thresholds cut the code
+    assert far.sum() > 200
+    np.testing.assert_allclose((rebuilt @ W[:, 0])[far], 0.9 * scores[far], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("deviations", "n_latents", "expected"),
+    [
+        ((), 40, 0),
+        ((3,), 40, 0),  # 9 of 20
+        ((4,), 40, 1),  # 16 of 27
+        ((60, 20), 40, 2),
+        ((20, 20), 40, 0),  # neither is more than half; both would be a guess
+        ((60, 20), 15, 1),  # an eighth of the latents, rounded down
+        ((60, 20), 7, 0),
+    ],
+)
+def test_how_many_directions_have_latents_of_their_own(deviations, n_latents, expected):
+    x, _ = with_large(*deviations) if deviations else with_large(1)
+    for activation, ends in (("relu", 2), ("linear", 1)):
+        config = SAEConfig(N_FEATURES, n_latents, activation, "linear", sparsity=None)
+        latents, _ = large_of(config, init_from_samples(config, x))
+        assert latents.tolist() == [*range(ends * expected)]
+
+
+def test_directions_have_no_latents_of_their_own_where_norms_are_fixed_or_nothing_is_left():
+    x, _ = with_large(20)
+    given = init_from_samples(config_of(TopK(3)), x, norm=0.5)
+    np.testing.assert_allclose(np.linalg.norm(given["W_enc"], axis=0), 0.5)
+    np.testing.assert_allclose(np.linalg.norm(given["W_dec"], axis=1), 0.5)
+    assert (
+        large_of(config_of(TopK(3)), init_from_samples(config_of(TopK(3)), x, alike=True))[0].size
+        == 0
+    )
+    fixed = config_of(TopK(3), tied=True, unit_norm=True)
+    W = init_from_samples(fixed, x)["W_enc"]
+    assert np.abs(np.triu(W.T @ W, 1)).max() < 0.99
+    line = np.outer(np.linspace(-1, 1, 50), np.arange(1, N_FEATURES + 1))
+    W = init_from_samples(config_of(TopK(3)), line)["W_enc"]
+    assert (np.linalg.norm(W, axis=0) > 0).all()
+
+
+def test_the_latents_of_a_direction_are_the_same_on_every_machine():
+    """Whatever sign an eigenvector comes with: the end with the largest number above 0 is first."""
+    x, _ = with_large(20)
+    for samples in (x, -x, x[:, ::-1]):
+        first = init_from_samples(config_of(TopK(3)), samples)["W_enc"][:, 0]
+        assert first[np.abs(first).argmax()] > 0
+
+
+def test_samples_with_a_large_direction_are_learned_better_so(framework, monkeypatch):
+    x, _ = with_large(20)
+    config, found = config_of(TopK(3), pre_bias=True), {}
+    for way in ("directions", "samples alone"):
+        if way == "samples alone":
+            monkeypatch.setattr(start, "_large", lambda x, most: np.empty((0, x.shape[1])))
+        model = framework.SparseAutoencoder(config, device="cpu")
+        framework.fit(model, x, TrainConfig(20, 32), progress=False)
+        found[way] = framework.evaluate(model, x)
+    assert found["directions"]["fvu"] < 0.8 * found["samples alone"]["fvu"]
+    assert found["directions"]["dead"] <= found["samples alone"]["dead"]
 
 
 def test_tied_at_unit_norm_does_not_overshoot():
