@@ -29,6 +29,22 @@ def test_all_of_it_is_stored(stored):
             assert key == "away" or len(runs) == len(experiment.SEEDS)
 
 
+def test_patches_that_begin_alike_are_stored_and_come_again(stored):
+    """The control: without latents of its own for what they have in common."""
+    x, x_val = experiment.sets()["patches"]
+    patches = stored["patches"]
+    assert patches["largest_share"] == round(experiment.largest_share(x), 3)
+    assert patches["alike"].keys() == experiment.KINDS.keys()
+    assert {len(runs) for runs in patches["alike"].values()} == {len(experiment.SEEDS)}
+    found = experiment.train("TopK", True, x, x_val, 0, alike=True)
+    then = patches["alike"]["TopK"][0]
+    assert found["fvu"] == pytest.approx(then["fvu"], rel=0.1)
+    assert abs(found["dead"] - then["dead"]) < 20
+    apart = experiment.train("TopK", True, x, x_val, 0)
+    assert apart["fvu"] < 0.95 * found["fvu"]
+    assert apart["dead"] < 0.6 * found["dead"]
+
+
 def test_only_the_distance_of_the_digits_changes():
     sets = experiment.sets(500)
     near, moved = sets["digits + 0"], sets["digits + 0.8"]
