@@ -96,13 +96,13 @@ def init_from_samples(
     if fixed and norm is None:
         rows = rng.normal(size=rows.shape)
     large = _large(some, 0 if fixed or alike else config.n_latents // 8)
-    rows, rest = (part - part @ large.T @ large for part in (rows, some))
+    rows = rows - rows @ large.T @ large
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     W = (rows / np.where(length > 0, length, 1)).T
     if config.activation != "linear":  # a code of one sign
         large = np.concatenate([large, -large])
     W[:, : len(large)] = 0
-    gain = np.full(config.n_latents, _gain(config, rest @ W, rest, W))
+    gain = np.full(config.n_latents, _gain(config, some @ W, some, W))
     # Were all of it rebuilt, its first gradients would be rounding, which Adam makes steps of.
     W[:, : len(large)], gain[: len(large)] = large.T, 0.9
     if norm is not None or config.tied:
